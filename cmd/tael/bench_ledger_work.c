@@ -46,8 +46,9 @@ bench_ledger_maker_init(
     }
 }
 
-struct ledger_account
-bench_ledger_account(const struct bench_ledger_work *work, uint32_t index)
+/* Account number `index` of the work. */
+static struct ledger_account
+account_at(const struct bench_ledger_work *work, uint32_t index)
 {
     ASSERT(index < work->accounts);
     return (struct ledger_account){.id = work->account_base + 1 + index, .ledger = 1, .code = 1};
@@ -65,7 +66,7 @@ bench_ledger_accounts(
         uint32_t count = work->accounts - done;
         count = count > LEDGER_BATCH_MAX ? LEDGER_BATCH_MAX : count;
         for (uint32_t i = 0; i < count; i++) {
-            accounts[i] = bench_ledger_account(work, done + i);
+            accounts[i] = account_at(work, done + i);
         }
         result = create(context, accounts, count);
         done += count;

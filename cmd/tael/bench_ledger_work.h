@@ -57,8 +57,6 @@ struct bench_ledger_line {
 
 void bench_ledger_maker_init(
     struct bench_ledger_maker *maker, const struct bench_ledger_work *work, uint64_t seed);
-/* Account number `index` of the work. */
-struct ledger_account bench_ledger_account(const struct bench_ledger_work *work, uint32_t index);
 /* All accounts of the work, in full batches: `create` is called for one after the other, until it
  * fails. ERR_MEMORY, or its error. */
 MUST_USE err_t bench_ledger_accounts(

@@ -105,7 +105,7 @@ add_api(
     if (before) { /* it ends TLS, and browsers come to it */
         cluster_word_add(words, "--tls-cert=");
         cluster_word_add(words, "--tls-key=");
-        if (strcmp(node->request_log_address, "peer") == 0) {
+        if (strcmp(node->request_log_address, "connection") == 0) {
             cluster_word_add(words, "--request-log-address=forwarded");
         }
         if (node->public_url[0] == '\0') {

@@ -213,6 +213,7 @@ struct node_settings {
 
     struct tracing_settings tracing;
     bool trace_trust;
+    char payer_address[16];
 };
 
 /* Webhooks under way, as many requests to participants, and as many that rest. */

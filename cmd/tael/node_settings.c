@@ -107,9 +107,16 @@ const struct setting node_setting_table[] = {
     TEXT_OF(
         "request-log-address",
         request_log_address,
-        "peer",
-        "Whose address is kept: peer, of the connection; forwarded, the first of X-Forwarded-For, "
+        "connection",
+        "Whose address is kept: connection, of whoever is at its other end; forwarded, the first "
+        "of X-Forwarded-For, "
         "behind a gateway, which sets it; none."),
+    TEXT_OF(
+        "payer-address",
+        payer_address,
+        "",
+        "Where payers' browsers are, for rules against fraud: connection, or forwarded behind a "
+        "gateway, as its X-Forwarded-For says. Without it that is not known of them."),
     TEXT_OF(
         "admin-listen",
         admin_listen,

@@ -149,9 +149,26 @@ ask_besides_routes(void *context, struct net_exchange *exchange)
 }
 
 static err_t
+payer_address(struct node *node, enum api_address *ret_address)
+{
+    const char *text = node->settings.payer_address;
+    bool connection = strcmp(text, "connection") == 0;
+    if (!connection && text[0] != '\0' && strcmp(text, "forwarded") != 0) {
+        node_explain(node, "payer-address: it is connection or forwarded");
+        return ERR_INVALID;
+    }
+    *ret_address = connection        ? API_ADDRESS_CONNECTED
+                   : text[0] != '\0' ? API_ADDRESS_FORWARDED
+                                     : API_ADDRESS_UNKNOWN;
+    return ERR_OK;
+}
+
+static err_t
 front_open(struct node *node)
 {
     struct api_routes tables[API_ROUTE_TABLES_MAX];
+    enum api_address payers;
+    TRY(payer_address(node, &payers));
     uint32_t table_count = role_api_tables(node, tables);
     const struct api_parts parts = {
         .runtime = node->runtime,
@@ -163,7 +180,8 @@ front_open(struct node *node)
         .log = &node->log,
         .recorder = traces_recorder(node->traces),
         .trace_trust = node->settings.trace_trust,
-        .addresses = role_requests_addresses(node),
+        .caller_address = role_requests_address(node),
+        .payer_address = payers,
         .tables = tables,
         .table_count = table_count,
         .operators = {.context = node, .ask = ask_besides_routes},

@@ -137,6 +137,18 @@ payments_role_metrics(const struct node *node, struct buf *out)
          "gauge",
          "Disputes of payments that nobody knows: anything above 0 waits for a person.",
          health.disputes_unplaced},
+        {"tael_payments_blocked_by_list_total",
+         "counter",
+         "Payments and setups that a default list of the merchant's blocked.",
+         health.blocked_by_list},
+        {"tael_payments_blocked_by_rule_total",
+         "counter",
+         "Payments that a rule of the merchant's blocked.",
+         health.blocked_by_rule},
+        {"tael_payments_blocked_by_network_total",
+         "counter",
+         "Payments that the card network blocked as too risky.",
+         health.blocked_by_network},
     };
 
     node_metrics(out, all, sizeof(all) / sizeof(all[0]));

@@ -8,10 +8,10 @@
 
 static const struct {
     const char *name;
-    enum api_addresses addresses;
+    enum api_address address;
 } address_names[] = {
-    {"none", API_ADDRESS_NONE},
-    {"peer", API_ADDRESS_PEER},
+    {"none", API_ADDRESS_UNKNOWN},
+    {"connection", API_ADDRESS_CONNECTED},
     {"forwarded", API_ADDRESS_FORWARDED},
 };
 
@@ -28,12 +28,12 @@ address_index(const struct node *node)
     return i;
 }
 
-enum api_addresses
-role_requests_addresses(const struct node *node)
+enum api_address
+role_requests_address(const struct node *node)
 {
     size_t i = address_index(node);
-    return node->settings.request_log && i < ADDRESS_NAMES ? address_names[i].addresses
-                                                           : API_ADDRESS_NONE;
+    return node->settings.request_log && i < ADDRESS_NAMES ? address_names[i].address
+                                                           : API_ADDRESS_UNKNOWN;
 }
 
 static err_t
@@ -46,7 +46,7 @@ requests_role_open(struct node *node)
         .settings = requests_settings_default(),
     };
     if (address_index(node) == ADDRESS_NAMES) {
-        node_explain(node, "request-log-address is peer, forwarded or none");
+        node_explain(node, "request-log-address is connection, forwarded or none");
         return ERR_INVALID;
     }
     parts.settings.on = node->settings.request_log;

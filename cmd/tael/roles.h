@@ -72,7 +72,7 @@ __attribute__((format(printf, 4, 5))) void role_operators_refuse(
 enum api_operated role_operators_ask(void *context, struct net_exchange *exchange);
 
 /* How requests get to know whose they are, as the log of requests is to have it. */
-enum api_addresses role_requests_addresses(const struct node *node);
+enum api_address role_requests_address(const struct node *node);
 
 /* The services' route tables. Of a node whose parts are NULL: bound to nothing, for `tael openapi`.
  */

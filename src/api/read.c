@@ -137,44 +137,15 @@ read_raw(struct api_request *request, struct resource_error *error)
            refuse(error, 503, SPAN("Out of memory for requests. Try again."));
 }
 
-/* What a connection's address looks like without its port; empty if there is no memory for it. */
-static struct span
-peer_text(const struct net_exchange *exchange)
-{
-    char text[NET_ADDRESS_TEXT_SIZE];
-    net_address_format(&exchange->peer, text);
-    struct span address = span_from_cstr(text);
-    size_t colon = address.size;
-    while (colon > 0 && address.data[colon - 1] != ':') {
-        colon--;
-    }
-    address = span_slice(address, 0, colon == 0 ? 0 : colon - 1);
-    if (span_starts_with(address, SPAN("["))) {
-        address = span_slice(address, 1, address.size - 1);
-    }
-    return arena_copy(exchange->arena, address);
-}
-
 /* Who sends it, and with what: for those who look at requests later. */
 static void
 read_sender(struct api_request *request)
 {
     const struct net_exchange *exchange = request->exchange;
     struct resource_request *resource = &request->resource;
-    struct span chain;
     resource->arrived_ns = exchange->arrived_ns;
     resource->agent = http_head_value(exchange->head, HTTP_FIELD_USER_AGENT);
-    switch (request->api->parts.addresses) {
-    case API_ADDRESS_NONE:
-        break;
-    case API_ADDRESS_PEER:
-        resource->address = peer_text(exchange);
-        break;
-    case API_ADDRESS_FORWARDED:
-        chain = http_head_value(exchange->head, HTTP_FIELD_X_FORWARDED_FOR);
-        resource->address = span_trim(span_cut(&chain, ','));
-        break;
-    }
+    resource->address = api_sender_address(request->api->parts.caller_address, request->exchange);
 }
 
 bool

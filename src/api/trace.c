@@ -16,16 +16,7 @@ attributes_add(struct api_request *request)
     const struct net_exchange *exchange = request->exchange;
     struct trace_span *span = &request->span;
     char peer[NET_ADDRESS_TEXT_SIZE];
-    net_address_format(&exchange->peer, peer);
-    struct span address = span_from_cstr(peer);
-    size_t colon = address.size;
-    while (colon > 0 && address.data[colon - 1] != ':') {
-        colon--;
-    }
-    address = span_slice(address, 0, colon > 0 ? colon - 1 : address.size);
-    if (span_starts_with(address, SPAN("["))) {
-        address = span_slice(address, 1, address.size - 1);
-    }
+    struct span address = api_peer_address(exchange, peer);
     trace_span_label(span, "http.request.method", trace_http_method(exchange->method));
     trace_span_label(span, "url.scheme", exchange->tls ? "https" : "http");
     trace_span_label(

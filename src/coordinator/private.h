@@ -120,10 +120,6 @@ void coordinator_exchange_send(struct coordinator_exchange *exchange, int64_t ti
 
 /* One round for this transaction, in an operation of its own, if it is due. */
 void coordinator_tell(struct resource_op *op, struct coordinator *coordinator, struct span id);
-/* Seconds until the round after `tries` of them: a ceiling that doubles, and at least half of it.
- */
-int64_t coordinator_delay_s(
-    const struct coordinator_settings *settings, int64_t tries, uint64_t random);
 
 /* --- sweep.c --- */
 

@@ -22,8 +22,10 @@
 #define CLAIM_SLACK_S 2
 #define DOUBLINGS_MAX 30
 
-int64_t
-coordinator_delay_s(const struct coordinator_settings *settings, int64_t tries, uint64_t random)
+/* Seconds until the round after `tries` of them: a ceiling that doubles, and at least half of it.
+ */
+static int64_t
+delay_s(const struct coordinator_settings *settings, int64_t tries, uint64_t random)
 {
     ASSERT(tries >= 0);
     int64_t ceiling_ms = settings->retry_first_ms;
@@ -164,7 +166,7 @@ answered(struct coordinator_exchange *exchange)
     }
     if (!move_on(exchange->op, transaction)) {
         uint64_t random = os_prng_next(&coordinator->prng);
-        transaction->due = now + coordinator_delay_s(settings, transaction->tries, random);
+        transaction->due = now + delay_s(settings, transaction->tries, random);
         transaction->tries++;
     }
     err_t error = save(exchange->op, transaction);

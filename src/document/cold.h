@@ -22,10 +22,8 @@
 
 /* What no kind may call a member of its own. */
 #define DOCUMENT_COLD_NAME_MEMBER "cold_at"
-/* VERSION-SECONDS-RANDOM: decimal, decimal, 32 hex digits. */
-#define DOCUMENT_COLD_NAME_SIZE 80
 
-/* False: the row has no cold part. */
+/* VERSION-SECONDS-RANDOM: decimal, decimal, 32 hex digits. False: the row has no cold part. */
 bool document_cold_name(struct span hot, struct span *ret_name);
 /* ret_cold is empty if nothing is cold; then ret_hot is the body itself. ERR_INVALID: the body has
  * a member that is called as the name. */

@@ -76,8 +76,8 @@ document_move_side_open(struct document_moving *moving, uint32_t at, uint64_t ne
     return ERR_OK;
 }
 
-void
-document_move_sides_close(struct document_moving *moving)
+static void
+sides_close(struct document_moving *moving)
 {
     for (uint32_t i = 0; i < moving->side_count; i++) {
         struct document_move_side *side = &moving->sides[i];
@@ -348,7 +348,7 @@ document_move_run(
     moving->map = calloc(1, sizeof(*moving->map));
     moving->next = calloc(1, sizeof(*moving->next));
     err_t result = moving->map == NULL || moving->next == NULL ? ERR_MEMORY : run(moving);
-    document_move_sides_close(moving);
+    sides_close(moving);
     free(moving->map);
     free(moving->next);
     free(moving);

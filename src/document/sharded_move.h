@@ -49,7 +49,6 @@ void document_move_sides_name(struct document_moving *moving);
  * others that have it open. */
 MUST_USE err_t
 document_move_side_open(struct document_moving *moving, uint32_t side, uint64_t next);
-void document_move_sides_close(struct document_moving *moving);
 /* The file of the map becomes that of the next one; `suffix` "": itself. */
 MUST_USE err_t document_move_map_save(
     struct document_moving *moving, const struct shard_map *map, const char *suffix);

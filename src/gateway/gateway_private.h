@@ -106,7 +106,6 @@ struct gateway_generation {
     struct gateway_redis *redis; /* NULL: limits are this process's own */
     uint32_t references;         /* loop: one while it is current, one for each request */
     struct os_task retire;
-    struct gateway_generation *next_retired;
 };
 
 struct gateway_listener {
@@ -153,7 +152,6 @@ struct gateway {
     struct net_server *admin;
     struct net_server_hooks hooks;
     uint16_t admin_port;
-    struct gateway_listener_config admin_config;
 
     _Atomic bool draining;
     _Atomic bool started;

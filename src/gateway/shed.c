@@ -56,8 +56,9 @@ gateway_shed_update(
     shed->load = by_queue > by_latency ? by_queue : by_latency;
 }
 
-uint32_t
-gateway_shed_share(enum gateway_class class, uint32_t load)
+/* The share of a class that is refused at a load, per mille. */
+static uint32_t
+share_at(enum gateway_class class, uint32_t load)
 {
     if (load <= bands[class].begin) {
         return 0;
@@ -71,7 +72,7 @@ gateway_shed_share(enum gateway_class class, uint32_t load)
 bool
 gateway_shed_decide(struct gateway_shed *shed, enum gateway_class class)
 {
-    uint32_t carried = shed->carried[class] + gateway_shed_share(class, shed->load);
+    uint32_t carried = shed->carried[class] + share_at(class, shed->load);
     bool refused = carried >= ALL;
     shed->carried[class] = refused ? carried - ALL : carried;
     ASSERT(shed->carried[class] < ALL);

@@ -44,7 +44,5 @@ void gateway_shed_update(
     struct gateway_shed *shed, const struct gateway_shed_target *target, uint64_t queue);
 /* Whether this request is refused. */
 bool gateway_shed_decide(struct gateway_shed *shed, enum gateway_class class);
-/* The share of a class that is refused at a load, per mille. */
-uint32_t gateway_shed_share(enum gateway_class class, uint32_t load);
 
 #endif

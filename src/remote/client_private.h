@@ -23,7 +23,6 @@
 #include <stdatomic.h>
 
 #define REMOTE_TARGET_SIZE 64
-#define REMOTE_WHY_SIZE    160
 
 struct remote_job {
     struct remote_call call;

@@ -62,6 +62,21 @@ resource_require(
     return NULL;
 }
 
+u128
+resource_number(const struct resource_type *type, struct span id)
+{
+    u128 number = 0;
+    bool parsed = id_parse(type->prefix, id, &number);
+    ASSERT(parsed);
+    return number;
+}
+
+int64_t
+resource_created_of(const struct resource_type *type, struct span id)
+{
+    return (int64_t)(id_unix_ms(resource_number(type, id)) / 1000);
+}
+
 static void
 push_write(struct resource_op *op, struct resource_write *write)
 {
@@ -165,6 +180,16 @@ resource_writes_undo(struct resource_op *op)
     }
 }
 
+static struct document_query
+scoped_query(const struct resource_op *op, const struct document_query *query)
+{
+    struct document_query scoped = *query;
+    if (!query->all_scopes) {
+        scoped.scope = op->caller.scope;
+    }
+    return scoped;
+}
+
 err_t
 resource_visit(
     struct resource_op *op,
@@ -174,10 +199,7 @@ resource_visit(
 {
     TRY(op->doom);
     resource_transaction_read(op->runtime, op);
-    struct document_query scoped = *query;
-    if (!query->all_scopes) {
-        scoped.scope = op->caller.scope;
-    }
+    struct document_query scoped = scoped_query(op, query);
     return resource_row_visit(op->runtime, &op->arena, type, &scoped, visitor);
 }
 
@@ -202,10 +224,7 @@ resource_look(
 {
     TRY(op->doom);
     resource_transaction_read(op->runtime, op);
-    struct document_query scoped = *query;
-    if (!query->all_scopes) {
-        scoped.scope = op->caller.scope;
-    }
+    struct document_query scoped = scoped_query(op, query);
     return resource_row_look(op->runtime, type, &scoped, visitor);
 }
 
@@ -317,10 +336,7 @@ resource_scan_rows(
 {
     TRY(op->doom);
     resource_transaction_read(op->runtime, op);
-    struct document_query scoped = *query;
-    if (!query->all_scopes) {
-        scoped.scope = op->caller.scope;
-    }
+    struct document_query scoped = scoped_query(op, query);
     struct document_store *documents = op->runtime->documents;
     return documents->ops->list(documents, type->kind, &scoped, each, context);
 }

@@ -139,23 +139,24 @@ err_t
 resource_fields_decode(
     struct arena *arena, const struct resource_type *type, struct span body, void *document)
 {
-    static_assert(RESOURCE_FIELDS_MAX <= 64, "one bit each");
+    static_assert(RESOURCE_FIELDS_MAX % 64 == 0, "whole words");
     ASSERT(type->field_count <= RESOURCE_FIELDS_MAX);
     struct resource_header *header = document;
     struct resource_scan scan = resource_scan_of(body);
     bool first = true;
     bool has_created = false;
-    uint64_t seen = 0;
+    uint64_t seen[RESOURCE_FIELDS_MAX / 64] = {0}; /* one bit each */
     uint32_t hint = 0;
     struct span name;
     err_t error;
     while (resource_scan_member(&scan, arena, &first, &name, &error)) {
         uint32_t index = field_find(type, name, hint);
         if (index != UINT32_MAX) {
-            if ((seen >> index & 1) != 0) {
+            uint64_t bit = UINT64_C(1) << index % 64;
+            if ((seen[index / 64] & bit) != 0) {
                 return ERR_CORRUPT;
             }
-            seen |= UINT64_C(1) << index;
+            seen[index / 64] |= bit;
             hint = index + 1 == type->field_count ? 0 : index + 1;
             TRY(field_decode(&scan, arena, &type->fields[index], document));
         } else if (!has_created && span_equal_cstr(name, "created")) {

@@ -4,6 +4,7 @@
 #include "runtime.h"
 #include "scan.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct t_sample {
@@ -123,6 +124,52 @@ zeros_are_left_out_and_null_in_columns(void **state)
     assert_string_equal(fields->text.data, "{}");
     assert_int_equal(t_decode(fields, "{}", &sample), ERR_OK);
     assert_int_equal(sample.other.size, 0);
+}
+
+/* A document of as many numbers as it may have fields: f0, f1 and so on. */
+struct t_wide {
+    struct resource_header header;
+    int64_t numbers[RESOURCE_FIELDS_MAX];
+};
+
+static err_t
+t_decode_wide(struct t_fields *fields, const char *text, struct t_wide *wide)
+{
+    static struct resource_field members[RESOURCE_FIELDS_MAX];
+    static char names[RESOURCE_FIELDS_MAX][8];
+    static const struct document_kind kind = {.name = "wide"};
+    for (size_t i = 0; i < RESOURCE_FIELDS_MAX; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "f%zu", i);
+        members[i] = (struct resource_field){
+            .name = names[i],
+            .kind = RESOURCE_FIELD_INTEGER,
+            .offset = offsetof(struct t_wide, numbers) + i * sizeof(int64_t),
+            .column = -1,
+        };
+    }
+    const struct resource_type type = {
+        .object = "wide",
+        .prefix = "wd_",
+        .kind = &kind,
+        .fields = members,
+        .field_count = RESOURCE_FIELDS_MAX,
+        .struct_size = sizeof(*wide),
+    };
+    memset(wide, 0, sizeof(*wide));
+    return resource_fields_decode(&fields->arena, &type, span_from_cstr(text), wide);
+}
+
+static void
+many_fields_are_told_apart(void **state)
+{
+    struct t_fields *fields = *state;
+    struct t_wide wide;
+    assert_int_equal(
+        t_decode_wide(fields, "{\"f0\":1,\"f64\":2,\"f63\":3,\"f127\":4}", &wide), ERR_OK);
+    assert_true(wide.numbers[0] == 1 && wide.numbers[64] == 2);
+    assert_true(wide.numbers[63] == 3 && wide.numbers[127] == 4);
+    assert_int_equal(t_decode_wide(fields, "{\"f127\":1,\"f127\":2}", &wide), ERR_CORRUPT);
+    assert_int_equal(t_decode_wide(fields, "{\"f128\":1}", &wide), ERR_CORRUPT);
 }
 
 static void
@@ -274,6 +321,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         T(what_goes_in_comes_out),
         T(zeros_are_left_out_and_null_in_columns),
+        T(many_fields_are_told_apart),
         T(any_order_of_members_is_read),
         T(escapes_are_read),
         T(everything_else_is_corrupt),

@@ -9,8 +9,8 @@
 
 /* ---------------------------------------------------------------------------- create, free */
 
-struct resource_op *
-resource_op_create(struct resource_runtime *runtime)
+static struct resource_op *
+op_create(struct resource_runtime *runtime)
 {
     if (runtime->op_count >= runtime->parts.settings.operations_max) {
         return NULL;
@@ -119,7 +119,7 @@ request_arrived(struct os_task *task)
 {
     struct resource_request *request = CONTAINER_OF(task, struct resource_request, task);
     struct resource_runtime *runtime = request->runtime;
-    struct resource_op *op = resource_op_create(runtime);
+    struct resource_op *op = op_create(runtime);
     if (op == NULL) {
         request->task.run = refused;
         os_post(request->reply_to, &request->task);
@@ -176,7 +176,7 @@ resource_start_internal(
     resource_step step,
     void *state)
 {
-    struct resource_op *op = resource_op_create(runtime);
+    struct resource_op *op = op_create(runtime);
     if (op == NULL) {
         return ERR_FULL;
     }

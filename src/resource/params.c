@@ -124,6 +124,14 @@ count_characters(struct span text)
 }
 
 static bool
+refuse_unknown(const struct walk *walk)
+{
+    resource_invalid(
+        walk->op, "parameter_unknown", walk->name, "Received unknown parameter: %s", walk->name);
+    return false;
+}
+
+static bool
 refuse_kind(const struct walk *walk, const char *wanted)
 {
     resource_invalid(walk->op, NULL, walk->name, "Invalid %s: %s", wanted, walk->name);
@@ -376,13 +384,7 @@ check_range(struct walk *walk, const struct form_node *node)
         }
         size_t size = walk->name_size;
         if (!name_push(walk, child->name) || !known) {
-            resource_invalid(
-                walk->op,
-                "parameter_unknown",
-                walk->name,
-                "Received unknown parameter: %s",
-                walk->name);
-            return false;
+            return refuse_unknown(walk);
         }
         if (child->kind != FORM_TEXT) {
             return refuse_kind(walk, "integer");
@@ -532,13 +534,7 @@ check_node(struct walk *walk, const struct form_node *node)
 {
     const struct resource_param *param = param_find(walk);
     if (param == NULL) {
-        resource_invalid(
-            walk->op,
-            "parameter_unknown",
-            walk->name,
-            "Received unknown parameter: %s",
-            walk->name);
-        return false;
+        return refuse_unknown(walk);
     }
     if (node->kind != FORM_TEXT) {
         return check_composite(walk, param, node);

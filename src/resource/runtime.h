@@ -22,7 +22,7 @@
 #define RESOURCE_IDEMPOTENCY_MAX   255 /* characters of a key */
 #define RESOURCE_EXPAND_DEPTH_MAX  4
 #define RESOURCE_HASH_SIZE         32
-#define RESOURCE_FIELDS_MAX        64
+#define RESOURCE_FIELDS_MAX        128 /* of one document */
 #define RESOURCE_TURN_ROWS         512 /* read for searches in one group, of RESOURCE_ROW_SIZE each */
 #define RESOURCE_TURN_ROWS_BUSY    128 /* the same, of a group that wrote */
 #define RESOURCE_ROW_SIZE          1024
@@ -285,7 +285,6 @@ void resource_log(
 
 /* --- op.c --- */
 
-struct resource_op *resource_op_create(struct resource_runtime *runtime);
 void resource_op_free(struct resource_op *op);
 void resource_op_destroy(struct resource_op *op);
 /* Ends it with this answer, whatever state it is in; idempotency was seen to. */
@@ -482,8 +481,6 @@ MUST_USE err_t resource_render_object(
     struct resource_expand *expand,
     struct json_writer *json);
 MUST_USE bool resource_expand_try(struct resource_op *op); /* false: answered */
-/* Something that the object shows could not be read: the rendering fails, if this is an error. */
-void resource_render_note(struct resource_render *render, err_t error);
 /* A body that one or more objects fit in without growing often. */
 void resource_body_init(struct buf *body);
 

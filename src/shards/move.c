@@ -304,23 +304,3 @@ shards_move_cancel(const struct shards_move_parts *parts, char message[SHARDS_ME
     move.parts = &none;
     return stay(&move);
 }
-
-err_t
-shards_move_sum(
-    const struct shards_move_parts *parts, uint32_t shard, struct shards_move_sums *ret_sums)
-{
-    char message[SHARDS_MESSAGE_SIZE] = "";
-    struct shards_move_report report = {0};
-    struct move move = {.parts = parts, .report = &report, .message = message};
-    uint64_t next = 0;
-    memset(ret_sums, 0, sizeof(*ret_sums));
-    err_t result = shards_move_copy_init(&move);
-    if (result == ERR_OK) {
-        result = shards_move_sum_events(&move, shard, &next, 0, ret_sums);
-    }
-    if (result == ERR_OK) {
-        result = shards_move_count_accounts(&move, shard, &ret_sums->accounts);
-    }
-    shards_move_copy_release(&move);
-    return result;
-}

@@ -115,22 +115,23 @@ next_time(uint64_t first, uint64_t last, bool full, uint64_t *next)
     return ERR_OK;
 }
 
+/* The next of the source's. */
 static err_t
-accounts_page(struct move *move, uint32_t shard, uint64_t *next, uint32_t *ret_count)
+accounts_page(struct move *move, uint32_t *ret_count)
 {
-    struct port_ledger_filter filter = {.timestamp_min = *next, .limit = MOVE_PAGE};
+    struct port_ledger_filter filter = {.timestamp_min = move->account_next, .limit = MOVE_PAGE};
     struct port_ledger_request request = {.operation = PORT_LEDGER_QUERY_ACCOUNTS};
     request.in.filter = &filter;
     request.out.accounts = move->accounts;
     *ret_count = 0;
-    TRY(shards_move_ask(move, shard, &request));
+    TRY(shards_move_ask(move, move->parts->from, &request));
     uint32_t count = request.out_count;
     if (count == 0) {
         return ERR_OK;
     }
     bool full = count == MOVE_PAGE;
     uint64_t last = move->accounts[count - 1].timestamp;
-    TRY(next_time(move->accounts[0].timestamp, last, full, next));
+    TRY(next_time(move->accounts[0].timestamp, last, full, &move->account_next));
     while (full && move->accounts[count - 1].timestamp == last) {
         count--;
     }
@@ -143,7 +144,7 @@ copy_accounts(struct move *move)
 {
     uint32_t count = 0;
     do {
-        TRY(accounts_page(move, move->parts->from, &move->account_next, &count));
+        TRY(accounts_page(move, &count));
         for (uint32_t i = 0; i < count; i++) {
             const struct ledger_account *account = &move->accounts[i];
             if (moves(move, account->id) && !ledger_is_stand_in(account->id)) {
@@ -152,22 +153,6 @@ copy_accounts(struct move *move)
             }
         }
         TRY(adopt(move));
-    } while (count > 0);
-    return ERR_OK;
-}
-
-err_t
-shards_move_count_accounts(struct move *move, uint32_t shard, uint64_t *ret_count)
-{
-    uint64_t next = 0;
-    uint32_t count = 0;
-    *ret_count = 0;
-    do {
-        TRY(accounts_page(move, shard, &next, &count));
-        for (uint32_t i = 0; i < count; i++) {
-            u128 id = move->accounts[i].id;
-            *ret_count += moves(move, id) && !ledger_is_stand_in(id);
-        }
     } while (count > 0);
     return ERR_OK;
 }
@@ -284,21 +269,6 @@ events_page(struct move *move, uint32_t shard, uint64_t *next, uint64_t last, ui
     return ERR_OK;
 }
 
-err_t
-shards_move_sum_events(
-    struct move *move, uint32_t shard, uint64_t *next, uint64_t last, struct shards_move_sums *sums)
-{
-    uint32_t count = 0;
-    do {
-        TRY(events_page(move, shard, next, last, &count));
-        for (uint32_t i = 0; i < count; i++) {
-            struct sides sides = sides_of(move, &move->changes[i]);
-            sum_event(sums, &sides, &move->changes[i].event);
-        }
-    } while (count > 0);
-    return ERR_OK;
-}
-
 /* One stand-in for each ledger number and slot, in that slot, with whose accounts it stands. */
 static u128
 stand_in(const struct ledger_event *event, u128 account_id)
@@ -400,6 +370,13 @@ shards_move_read_target(struct move *move)
     if (move->event_last == 0) {
         return ERR_OK;
     }
-    return shards_move_sum_events(
-        move, move->parts->to, &move->target_next, move->event_last, &move->report->target);
+    uint32_t count = 0;
+    do {
+        TRY(events_page(move, move->parts->to, &move->target_next, move->event_last, &count));
+        for (uint32_t i = 0; i < count; i++) {
+            struct sides sides = sides_of(move, &move->changes[i]);
+            sum_event(&move->report->target, &sides, &move->changes[i].event);
+        }
+    } while (count > 0);
+    return ERR_OK;
 }

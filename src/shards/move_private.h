@@ -45,14 +45,5 @@ void shards_move_copy_release(struct move *move);
 MUST_USE err_t shards_move_copy_page(struct move *move, bool *ret_more);
 /* What the target has of it, up to the newest that was adopted. */
 MUST_USE err_t shards_move_read_target(struct move *move);
-/* The accounts that the target has. */
-MUST_USE err_t shards_move_count_accounts(struct move *move, uint32_t shard, uint64_t *ret_count);
-/* Events of a shard from `next` to `last` (0: all), into sums. */
-MUST_USE err_t shards_move_sum_events(
-    struct move *move,
-    uint32_t shard,
-    uint64_t *next,
-    uint64_t last,
-    struct shards_move_sums *sums);
 
 #endif

@@ -8,8 +8,8 @@
 /* ------------------------------------------------------------------------------------- sizes ---
  */
 
-bool
-shards_is_create(enum port_ledger_operation operation)
+static bool
+is_create(enum port_ledger_operation operation)
 {
     return operation == PORT_LEDGER_CREATE_ACCOUNTS || operation == PORT_LEDGER_CREATE_TRANSFERS;
 }
@@ -198,7 +198,7 @@ parts_send(struct shards_job *job)
         part->port.error = ERR_OK;
         router->ports[i]->submit(router->ports[i], &part->port);
     }
-    SHARDS_COUNT(router, split, count > 1 && shards_is_create(job->request->operation) ? 1 : 0);
+    SHARDS_COUNT(router, split, count > 1 && is_create(job->request->operation) ? 1 : 0);
     job->out--;
     if (job->out == 0) {
         round_end(job);
@@ -209,7 +209,7 @@ parts_send(struct shards_job *job)
 static bool
 is_placed(const struct shards_job *job)
 {
-    return job->request->near != 0 && shards_is_create(job->request->operation) && job->tries == 1;
+    return job->request->near != 0 && is_create(job->request->operation) && job->tries == 1;
 }
 
 static err_t
@@ -232,7 +232,7 @@ parts_make(struct shards_job *job)
     if (job->phase == SHARDS_RESOLVING) {
         return shards_ask_all(job, PORT_LEDGER_LOOKUP_TRANSFERS, job->pendings, job->pending_count);
     }
-    if (is_placed(job) || (request->near != 0 && !shards_is_create(request->operation))) {
+    if (is_placed(job) || (request->near != 0 && !is_create(request->operation))) {
         shards_ask_one(job, shard_map_of_id(&router->map, request->near));
         return ERR_OK;
     }
@@ -279,7 +279,7 @@ static void
 take_answers(struct shards_job *job)
 {
     struct port_ledger_request *request = job->request;
-    if (shards_is_create(request->operation)) {
+    if (is_create(request->operation)) {
         ASSERT(job->settled_count == request->count);
         return;
     }
@@ -303,7 +303,7 @@ static struct outcome
 outcome_of(struct shards_job *job)
 {
     struct outcome outcome = {.error = ERR_OK};
-    bool settles = job->phase == SHARDS_RUNNING && shards_is_create(job->request->operation);
+    bool settles = job->phase == SHARDS_RUNNING && is_create(job->request->operation);
     for (uint32_t i = 0; i < job->router->map.shard_count; i++) {
         struct shards_part *part = &job->parts[i];
         if (!part->used) {

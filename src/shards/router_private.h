@@ -80,7 +80,6 @@ struct shards_router {
         (uint64_t)(n),                                                                             \
         memory_order_relaxed)
 
-bool shards_is_create(enum port_ledger_operation operation);
 /* Bytes of one event or id; 0: a filter. And of one record of the answer. */
 size_t shards_in_size(enum port_ledger_operation operation);
 size_t shards_out_size(enum port_ledger_operation operation);

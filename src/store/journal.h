@@ -191,12 +191,6 @@ err_t journal_events(
     store_each_event each,
     void *context,
     struct store_error *error);
-/* Of transfers that are not expired nor adopted: the timestamp. */
-MUST_USE err_t journal_timestamp_at(
-    struct journal *journal,
-    journal_position_t position,
-    uint64_t *ret_timestamp,
-    struct store_error *error);
 
 /* Entries of a part: from `from` to before `to`. */
 struct journal_order_range {
@@ -236,12 +230,6 @@ MUST_USE err_t journal_set_fate(struct journal *journal, u128 id, enum journal_f
 
 err_t journal_load(struct store *store, struct ledger *ledger, struct store_error *error);
 
-/* The index alone. `hash` is that of the transfer's id in the index. */
-MUST_USE err_t journal_index_event(
-    struct journal *journal,
-    const struct ledger_event *event,
-    uint64_t hash,
-    journal_position_t position);
 /* Index and directory; the heads are the caller's, who needs the old ones as links. */
 MUST_USE err_t journal_note_event(
     struct journal *journal,

@@ -17,8 +17,9 @@
 
 /* --- the order by account --- */
 
-err_t
-journal_timestamp_at(
+/* Of transfers that are not expired nor adopted: the timestamp. */
+static err_t
+timestamp_at(
     struct journal *journal,
     journal_position_t position,
     uint64_t *ret_timestamp,
@@ -49,7 +50,7 @@ journal_order_search(
         journal_position_t position = 0;
         uint64_t found = 0;
         TRY(journal_orders_position(&journal->orders, part, middle, &position, error));
-        TRY(journal_timestamp_at(journal, position, &found, error));
+        TRY(timestamp_at(journal, position, &found, error));
         if (found < timestamp) {
             from = middle + 1;
         } else {

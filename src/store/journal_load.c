@@ -27,8 +27,9 @@ index_end(
                : journal_set_fate(journal, id, fate);
 }
 
-err_t
-journal_index_event(
+/* The index alone. `hash` is that of the transfer's id in the index. */
+static err_t
+index_event(
     struct journal *journal,
     const struct ledger_event *event,
     uint64_t hash,
@@ -74,7 +75,7 @@ journal_note_event(
     } else {
         journal_directory_event(&journal->directory, event->timestamp, expiry);
     }
-    return journal_index_event(journal, event, hash, position);
+    return index_event(journal, event, hash, position);
 }
 
 err_t
@@ -202,7 +203,7 @@ load_event(void *context, const struct ledger_event *event, journal_position_t p
     const uint64_t hash = journal_index_hash(&load->journal->index, event->transfer.id);
     if (load->part == LOAD_BELOW) {
         load->visitor.reason = "event refers to no pending transfer";
-        return journal_index_event(load->journal, event, hash, position);
+        return index_event(load->journal, event, hash, position);
     }
     load->visitor.reason = "event does not follow from the balances before it";
     TRY(load->part == LOAD_WINDOW ? ledger_redo_fuzzy(load->ledger, event)

@@ -180,7 +180,6 @@ void store_pg_field_number(struct buf *out, u128 value);
 /* Parameters that are no arrays: the value without its size. */
 void store_pg_param_64(struct buf *param, uint64_t value);
 void store_pg_param_id(struct buf *param, u128 id);
-void store_pg_param_text(struct buf *param, const char *text);
 /* NULL is 0. ERR_CORRUPT if it does not fit. */
 MUST_USE err_t store_pg_get_number(const PGresult *result, int row, int column, u128 *ret_value);
 /* Of four columns, in the order of the struct. Errors as above. */

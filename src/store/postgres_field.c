@@ -111,13 +111,6 @@ store_pg_param_id(struct buf *param, u128 id)
     append_id(param, id);
 }
 
-void
-store_pg_param_text(struct buf *param, const char *text)
-{
-    buf_clear(param);
-    buf_append_cstr(param, text);
-}
-
 static uint16_t
 get_16(const char *data, size_t index)
 {

@@ -18,8 +18,9 @@ import pytest
 from kit.backups import backup, points, restore, with_ledger_of
 from kit.books import Books, metrics
 from kit.client import Http, pay, sdk
-from kit.load import FUNDS, LIMITS, Client, check_payments, check_wallets, stop
+from kit.load import FUNDS, LIMITS, Client, check_payments, check_wallets
 from kit.server import LONG, PROGRAM, run_tael, wait_until, without_tael_settings
+from kit.together import finish
 from kit.wallets import Wallets
 
 LOOKS_INTO_PROCESS = True
@@ -74,7 +75,7 @@ def test_while_16_clients_pay(make_server, tmp_path):
         else:
             stream = backup(server, "-").stdout
             taken.append(("-", None, stream, told))
-    stop(clients)
+    finish(clients)
     assert sum(len(client.told) for client in clients) > 10 * CLIENTS
     for number, (source, name, stream, told) in enumerate(taken):
         if name is not None:  # of several in the folder this one

@@ -8,8 +8,9 @@ import pytest
 from kit.backups import backup, points, restore
 from kit.books import Books, metrics, reconciled
 from kit.client import pay, sdk
-from kit.load import FUNDS, LIMITS, Client, check_payments, check_wallets, stop
+from kit.load import FUNDS, LIMITS, Client, check_payments, check_wallets
 from kit.server import Server, run_tael, wait_until
+from kit.together import finish
 from kit.wallets import Wallets
 
 LOOKS_INTO_PROCESS = True
@@ -46,7 +47,7 @@ def test_while_clients_pay(cluster, make_server, tmp_path):
     time.sleep(1.5)
     told = [Told(client) for client in clients]
     result = backup(cluster, tmp_path / "backups", data=folders(cluster))
-    stop(clients)
+    finish(clients)
     assert sum(len(one.told) for one in told) > CLIENTS
     assert b"no vault" not in result.stderr and b"alone" not in result.stderr
 

@@ -15,10 +15,10 @@ from kit.books import metrics
 from kit.brokers import KINDS
 from kit.client import Http
 from kit.merchants import create, operators_url
+from kit.needs import needs_postgres
 from kit.server import LONG, Server, run_tael, wait_until, write_document_map
 
-pytestmark = pytest.mark.skipif(
-    not postgres.available(), reason="PostgreSQL is not installed: apt-get install postgresql-15")
+pytestmark = needs_postgres
 
 # Whoever inserts such an event has its number already, and commits later than others that come after.
 SLOW = """

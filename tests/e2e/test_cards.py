@@ -107,12 +107,12 @@ def test_declines_by_number(client, number, code, decline):
     )
 
 
-def test_risk_blocks_are_told_apart(client):
-    charge = expect_decline(
-        client, "card_declined", "fraudulent", payment_method="pm_card_radarBlock"
-    )
+@pytest.mark.parametrize("token", ["pm_card_radarBlock", "pm_card_riskLevelHighest"])
+def test_risk_blocks_are_told_apart(client, token):
+    charge = expect_decline(client, "card_declined", "fraudulent", payment_method=token)
     assert charge.outcome.type == "blocked"
     assert charge.outcome.risk_level == "highest"
+    assert charge.outcome.reason == "highest_risk_level"
     assert charge.outcome.network_status == "not_sent_to_network"
 
 

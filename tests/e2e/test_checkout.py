@@ -12,10 +12,12 @@ import stripe
 import zxingcpp
 from PIL import Image
 
+from kit import checkout
 from kit.answers import events_about
 from kit.books import settled
 from kit.browser import Browser, Page
-from kit.client import Http, sdk
+from kit.checkout import assert_paid_once, entered, item
+from kit.client import restricted_key, sdk
 from kit.merchants import create, operators_url
 from kit.server import run_tael, wait_until
 from kit.wallets import Wallets
@@ -29,20 +31,8 @@ MINUTE = 60
 CONTROL = "\x01"
 
 
-def item(name="T-shirt", amount=1500, quantity=1, currency="usd", **product):
-    return {"quantity": quantity, "price_data": {
-        "currency": currency, "unit_amount": amount, "product_data": {"name": name, **product}}}
-
-
 def session_of(client, **params):
-    return client.v1.checkout.sessions.create({
-        "mode": "payment", "line_items": [item()], "success_url": SUCCESS, "cancel_url": CANCEL, **params})
-
-
-def entered(number=VISA, **fields):
-    """What a browser sends of the card form."""
-    return {"card[number]": number, "card[expiry]": "12/34", "card[cvc]": "123", "name": "Jenny Rosen",
-            "email": "jenny@example.com", "by": "card", **fields}
+    return checkout.session_of(client, **{"success_url": SUCCESS, "cancel_url": CANCEL, **params})
 
 
 def submit(browser, url, **fields):
@@ -56,18 +46,6 @@ def show_code(browser, url):
 
 def retrieve(client, session, **params):
     return client.v1.checkout.sessions.retrieve(session.id, params)
-
-
-def assert_paid_once(client, session, amount=1500):
-    """Complete, paid, with one charge that went well and one event that says so."""
-    session = retrieve(client, session, expand=["payment_intent"])
-    assert (session.status, session.payment_status, session.url) == ("complete", "paid", None)
-    assert session.payment_intent.status == "succeeded"
-    assert session.payment_intent.amount_received == amount
-    charges = client.v1.charges.list({"payment_intent": session.payment_intent.id}).data
-    assert [charge.amount for charge in charges if charge.paid] == [amount]
-    assert events_about(client, session.id, type="checkout.session.*") == ["checkout.session.completed"]
-    return session
 
 
 @pytest.fixture(name="browser")
@@ -247,21 +225,16 @@ def test_lists(client, browser):
 def test_restricted_keys(server, client):
     session = session_of(client)
 
-    def key(permission):
-        answer = Http(server).post("/v1/tael/api_keys", {
-            "type": "restricted", "name": "a key", "permissions": permission})
-        return answer.json()["key"]
-
-    reader = sdk(server, key("checkout_sessions:read"))
+    reader = sdk(server, restricted_key(server, "checkout_sessions:read"))
     assert retrieve(reader, session).id == session.id
     for forbidden in (lambda: session_of(reader), lambda: reader.v1.checkout.sessions.expire(session.id),
                       lambda: retrieve(reader, session, expand=["payment_intent"])):
         with pytest.raises(stripe.PermissionError):
             forbidden()
-    writer = sdk(server, key("checkout_sessions:write"))
+    writer = sdk(server, restricted_key(server, "checkout_sessions:write"))
     assert writer.v1.checkout.sessions.expire(session_of(writer).id).status == "expired"
     with pytest.raises(stripe.PermissionError):
-        retrieve(sdk(server, key("charges:read")), session)
+        retrieve(sdk(server, restricted_key(server, "charges:read")), session)
     with pytest.raises(stripe.PermissionError):
         retrieve(sdk(server, server.publishable_key), session)
 

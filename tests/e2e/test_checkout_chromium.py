@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from kit import checkout
 from kit.chromium import Chromium
 from kit.client import sdk
 from kit.wallets import Wallets
@@ -48,10 +49,9 @@ def fixture_shop():
 
 
 def session_of(client, shop, name="T-shirt", **params):
-    return client.v1.checkout.sessions.create({
-        "mode": "payment", "success_url": shop + "/paid?session={CHECKOUT_SESSION_ID}",
-        "cancel_url": shop + "/cart", "line_items": [{"quantity": 2, "price_data": {
-            "currency": "usd", "unit_amount": 1500, "product_data": {"name": name}}}], **params})
+    return checkout.session_of(
+        client, success_url=shop + "/paid?session={CHECKOUT_SESSION_ID}", cancel_url=shop + "/cart",
+        line_items=[checkout.item(name, quantity=2)], **params)
 
 
 def fill_in(page, number="4242424242424242", expiry="12/34", cvc="123"):

@@ -1,24 +1,21 @@
-"""The merchant console in a real browser, and how its files are served."""
+"""The merchant console in a real browser; test_console_files.py is about its files."""
 
 import csv
 import datetime
 import io
 import json
 import re
-import shutil
-import subprocess
 
 import pytest
 import requests
 import stripe
 
-from kit.chromium import Chromium, contrast
-from kit.client import Http, pay, sdk
+from kit.chromium import Chromium
+from kit.client import Http, pay, restricted_key, sdk
 from kit.gateway import Gateway, before
 from kit.receiver import Receiver
-from kit.server import ROOT, run_tael, wait_until
+from kit.server import wait_until
 
-ASSETS = ROOT / "src" / "service" / "console" / "assets"
 PLANTED = "<img src=x onerror=\"window.pwned=1\"><script>window.pwned=1</script>"
 
 # The first POST is carried out, and its answer is lost on the way.
@@ -84,9 +81,15 @@ def settle(page):
               "the whole page")
 
 
-def permitted(http, permissions, name="somebody"):
-    return http.post("/v1/tael/api_keys", {
-        "type": "restricted", "name": name, "permissions": permissions}).json()["key"]
+def shown_id(page):
+    """Of the object whose page it is."""
+    return page.js("location.hash").split("/")[-1]
+
+
+def sees_a_code(page):
+    """The picture of a QR code, loaded and drawn."""
+    page.wait("document.querySelector('img.qr') && document.querySelector('img.qr').naturalWidth > 50",
+              "the picture")
 
 
 def refunds_of(client, intent):
@@ -176,10 +179,10 @@ def test_a_revoked_key_is_signed_out(chromium, server, http):
     assert page.js("sessionStorage.length") == 0
 
 
-def test_a_restricted_key_sees_what_it_may(chromium, server, client, http, tmp_path):
+def test_a_restricted_key_sees_what_it_may(chromium, server, client, tmp_path):
     """CONSOLE-7."""
     intent = pay(client, 4321)
-    page = signed_in(chromium, server, permitted(http, "payment_intents:read,charges:read"))
+    page = signed_in(chromium, server, restricted_key(server, "payment_intents:read,charges:read"))
     settle(page)
     page.sees("This key may not see: disputes, suspense items, webhook endpoints.")
     assert "tael" not in page.js("document.querySelector('h1').textContent")
@@ -199,10 +202,10 @@ def test_a_restricted_key_sees_what_it_may(chromium, server, client, http, tmp_p
     page.no_complaints()
 
 
-def test_what_is_expanded_goes_by_the_key(chromium, server, client, http):
+def test_what_is_expanded_goes_by_the_key(chromium, server, client):
     ada = client.v1.customers.create({"name": "Ada Expanded"})
     intent = pay(client, 3210, customer=ada.id)
-    page = signed_in(chromium, server, permitted(http, "payment_intents:read,customers:read"))
+    page = signed_in(chromium, server, restricted_key(server, "payment_intents:read,customers:read"))
     for address in ("payments", f"payments/{intent.id}"):
         go(page, address)
         page.sees("Ada Expanded")
@@ -220,10 +223,9 @@ def test_a_code_at_the_till_is_paid(page, client, wallets):
     page.fill("Description", "Lunch 17", within="#by-qr")
     page.press("Show the code")
     page.heading("$12.50")
-    page.wait("document.querySelector('img.qr') && document.querySelector('img.qr').naturalWidth > 50",
-              "the picture")
+    sees_a_code(page)
     page.sees("Waiting for the payer")
-    intent = client.v1.payment_intents.retrieve(page.js("location.hash").split("/")[-1])
+    intent = client.v1.payment_intents.retrieve(shown_id(page))
     assert (intent.amount, intent.description, intent.status) == (1250, "Lunch 17", "requires_action")
     wallets.post("/v1/qr_payments", wallet=purse,
                  data=intent.next_action["mobile_qr_display_qr_code"]["data"])
@@ -245,8 +247,8 @@ def test_a_code_is_printed_and_withdrawn(page, wallets):
     page.fill("Description", "Till 3")
     page.press("Create")
     page.heading("Till 3")
-    page.wait("document.querySelector('img.qr') && document.querySelector('img.qr').naturalWidth > 50")
-    code = page.js("location.hash").split("/")[-1]
+    sees_a_code(page)
+    code = shown_id(page)
     assert wallets.get(f"/v1/qr_codes/{code}")["amount"] == 450
     settle(page)
     page.press("Withdraw")
@@ -285,7 +287,7 @@ def test_a_checkout_session_is_made_shown_and_expired(page, client):
     page.press("Create", within="dialog")
     page.heading("Checkout of \u00a52,400")
     settle(page)
-    made = client.v1.checkout.sessions.retrieve(page.js("location.hash").split("/")[-1], {"expand": ["line_items"]})
+    made = client.v1.checkout.sessions.retrieve(shown_id(page), {"expand": ["line_items"]})
     assert (made.amount_total, made.currency, made.client_reference_id) == (2400, "jpy", "order-6735")
     assert made.payment_method_types == ["card"] and made.success_url.endswith(f"?{made.id}")
     assert [(item.description, item.quantity, item.amount_total) for item in made.line_items.data] == [
@@ -293,7 +295,7 @@ def test_a_checkout_session_is_made_shown_and_expired(page, client):
     page.sees(PLANTED)
     # The link, as a text and as a picture; what the picture says is tests/e2e/test_checkout.py's.
     assert page.js("document.querySelector('.copy input').value") == made.url
-    page.wait("document.querySelector('img.qr') && document.querySelector('img.qr').naturalWidth > 50")
+    sees_a_code(page)
     page.press("Copy")
     page.sees("Copied.")
     page.press("Expire")
@@ -319,7 +321,7 @@ def test_what_only_holds_the_money_is_to_capture(page, client):
     page.press("Create", within="dialog")
     page.heading("Checkout of $88.00")
     settle(page)
-    made = client.v1.checkout.sessions.retrieve(page.js("location.hash").split("/")[-1])
+    made = client.v1.checkout.sessions.retrieve(shown_id(page))
     answer = requests.post(made.url, {
         "card[number]": "4242424242424242", "card[expiry]": "12/34", "card[cvc]": "123", "name": "Jenny Rosen",
         "email": "jenny@example.com", "by": "card"}, allow_redirects=False, timeout=60)
@@ -354,7 +356,7 @@ def test_a_test_card_pays_and_is_declined(page, client):
     page.fill("Test card", "pm_card_visa", within="#by-card")
     page.press("Pay")
     page.heading("Payment of \u00a5900")
-    intent = client.v1.payment_intents.retrieve(page.js("location.hash").split("/")[-1])
+    intent = client.v1.payment_intents.retrieve(shown_id(page))
     assert (intent.amount, intent.currency, intent.status) == (900, "jpy", "succeeded")
 
 
@@ -365,7 +367,7 @@ def test_money_is_held_raised_and_captured_in_part(page, client):
     page.press("Pay")
     page.heading("Payment of $20.00")
     settle(page)
-    intent = page.js("location.hash").split("/")[-1]
+    intent = shown_id(page)
     page.press("Hold more")
     page.fill("Amount (USD)", "25.00")
     page.press("Hold more", within="dialog")
@@ -652,7 +654,7 @@ def test_customers_are_made_found_and_changed(page, client):
     page.press("Create")
     page.heading("Grace Hopper")
     settle(page)
-    made = client.v1.customers.retrieve(page.js("location.hash").split("/")[-1])
+    made = client.v1.customers.retrieve(shown_id(page))
     assert (made.name, made.email, made.metadata.to_dict()) == (
         "Grace Hopper", "grace.made@example.com", {"tier": "gold"})
     page.press("Edit")
@@ -749,6 +751,55 @@ def test_suspense_is_resolved(page, client, wallets):
     assert wallets.get(f"/v1/tael/suspense_items/{item}")["resolution"] == "merchant"
 
 
+def test_fraud_is_refused_by_lists_and_rules(page, client, http):
+    email = "mallory@console.example"
+    customer = client.v1.customers.create({"email": email}).id
+    go(page, "lists")
+    mark(page)
+    page.press("Email block list")
+    settle(page)
+    page.press("Add a value")
+    page.fill("E-mail address", "mallory")
+    page.press("Add a value", within="dialog")
+    page.sees("an e-mail address")
+    page.fill("E-mail address", email)
+    page.press("Add a value", within="dialog")
+    page.sees("Added.")
+    settle(page)
+    page.sees(email)
+    with pytest.raises(stripe.CardError) as error:
+        pay(client, customer=customer)
+    go(page, f"payments/{error.value.error.payment_intent.id}")
+    page.sees("A rule of yours blocked this payment.")
+    page.sees("the list @email_blocklist")
+    go(page, f"lists/{client.v1.radar.value_lists.list({'alias': 'email_blocklist'}).data[0].id}")
+    page.press("Take out")
+    page.press("Take out", within="dialog")
+    page.sees("Taken out.")
+    settle(page)
+    assert pay(client, customer=customer).status == "succeeded"
+    go(page, "rules")
+    page.press("New rule")
+    page.fill("Rule", "Block if :amount = 1")
+    page.press("Create")
+    page.sees("at character 10")
+    page.fill("Rule", f"Block if :customer: = '{customer}'")
+    mark(page)
+    page.press("Create")
+    settle(page)
+    with pytest.raises(stripe.CardError) as error:
+        pay(client, customer=customer)
+    go(page, f"payments/{error.value.error.payment_intent.id}")
+    mark(page)
+    page.press(client.v1.charges.retrieve(error.value.error.charge).outcome.rule)
+    settle(page)
+    page.press("Delete")
+    page.press("Delete", within="dialog")
+    page.sees("Deleted.")
+    settle(page)
+    assert http.get("/v1/radar/rules").json()["data"] == []
+
+
 def test_payouts_go_to_the_bank(chromium, make_server):
     server = make_server("--payout-delay=1h")
     own = sdk(server)
@@ -841,7 +892,7 @@ def test_disputes_are_answered(page, client):
 # ---- developers ----------------------------------------------------------------------------
 
 
-def test_keys_are_made_and_revoked(chromium, server, page, http):
+def test_keys_are_made_and_revoked(chromium, server, page):
     go(page, "keys")
     page.press("New restricted key")
     page.fill("Name", "Till 4")
@@ -872,17 +923,6 @@ def test_keys_are_made_and_revoked(chromium, server, page, http):
         "/v1/payment_intents").status_code == 401, 10, "the refusal")
 
 
-def test_the_roles_are_those_of_the_manual(http):
-    text = (ASSETS / "keys.js").read_text()
-    roles = {name: re.findall(r"'(\w+:\w+)'", given) for name, given in
-             re.findall(r"^  (\w+): \[(.*?)\]", text, re.S | re.M)}
-    manual = {name: re.findall(r"`(\w+:\w+)`", given) for name, given in
-              re.findall(r"^\| (\w+) \| (`.*) \|$", (ROOT / "docs" / "console.md").read_text(), re.M)}
-    assert roles == manual and len(roles) == 4
-    for name, given in roles.items():
-        assert permitted(http, ",".join(given), name).startswith("rk_test_")
-
-
 def test_webhooks_are_watched(page, client, wallets):
     statuses = iter([500])
     with Receiver(lambda received: next(statuses, 200)) as receiver:
@@ -895,7 +935,7 @@ def test_webhooks_are_watched(page, client, wallets):
         secret = page.wait("document.querySelector('input.secret').value")
         page.press("I have it")
         page.heading("Webhook endpoint")
-        endpoint = page.js("location.hash").split("/")[-1]
+        endpoint = shown_id(page)
         customer = client.v1.customers.create({"name": "told"})
         wait_until(lambda: receiver.received, 20, "the delivery")
         assert receiver.received[0].verify(secret).type == "customer.created"
@@ -1015,19 +1055,6 @@ def test_every_text_can_be_read(chromium, server, client, scheme):
     assert page.faint() + page.nameless() == []
 
 
-def test_payers_pages_have_its_colours():
-    colours = [dict(re.findall(r"--([\w-]+):\s*(#\w+)", scheme)) for scheme in
-               re.split(r"@media \(prefers-color-scheme: dark\)", (ASSETS / "console.css").read_text())[:2]]
-    page = (ROOT / "src" / "service" / "payments" / "page_html.c").read_text()
-    payers = [dict(re.findall(r"--([\w-]+):(#\w+)", scheme)) for scheme in
-              page.split("@media(prefers-color-scheme:dark)")[:2]]
-    assert len(payers[0]) == len(payers[1]) == 10
-    for here, there in zip(payers, colours):
-        assert here.items() <= there.items()
-        # Edges of fields: 1.4.11.
-        assert contrast(there["edge"], there["page"]) >= 3 and contrast(there["edge"], there["back"]) >= 3
-
-
 def test_every_page_of_the_menu_works_on_a_phone(chromium, server):
     page = signed_in(chromium, server, width=380, height=800)
     page.press("Menu")
@@ -1042,69 +1069,6 @@ def test_every_page_of_the_menu_works_on_a_phone(chromium, server):
                        "one.labels.length > 0 || one.getAttribute('aria-label'))"), address
         assert page.js("document.querySelectorAll('h1').length") == 1, address
     page.no_complaints()
-
-
-def test_how_files_are_served(server):
-    url = f"{server.url}/console/"
-    answer = requests.get(url, timeout=60)
-    assert answer.status_code == 200
-    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
-    policy = dict(part.strip().split(" ", 1) for part in
-                  answer.headers["Content-Security-Policy"].split(";"))
-    assert policy == {
-        "default-src": "'none'", "script-src": "'self'", "style-src": "'self'", "connect-src": "'self'",
-        "img-src": "'self' data:", "base-uri": "'none'", "form-action": "'none'",
-        "frame-ancestors": "'none'", "require-trusted-types-for": "'script'", "trusted-types": "'none'"}
-    assert answer.headers["Cache-Control"] == "no-cache"
-    assert answer.headers["Referrer-Policy"] == "no-referrer"
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert not any(name.startswith("Access-Control") for name in answer.headers)
-    assert "Set-Cookie" not in answer.headers
-    assert not re.search(r"<style|style=|<script(?! type=\"module\" src=)|\son\w+=", answer.text)
-    again = requests.get(url, headers={"If-None-Match": answer.headers["ETag"]}, timeout=60)
-    assert (again.status_code, again.content) == (304, b"")
-    head = requests.head(url, timeout=60)
-    assert (head.status_code, head.content) == (200, b"")
-    assert head.headers["Content-Length"] == str(len(answer.content))
-    assert requests.get(url + "nothing.js", timeout=60).status_code == 404
-    assert "There is no such page" in requests.get(url + "nothing", timeout=60).text
-    assert requests.post(url, timeout=60).status_code == 405
-    led = requests.get(url[:-1], timeout=60)
-    assert (led.status_code, led.url) == (200, url)
-    ids = {one.headers["Request-Id"] for one in (answer, again, head, led)}
-    assert len(ids) == 4 and all(re.fullmatch(r"req_[0-9A-Za-z]{22}", one) for one in ids)
-    counted = sum(int(value) for one in server.metrics_urls() for value in re.findall(
-        r'^tael_console_answers_total{status="304"} (\d+)$', requests.get(one + "/metrics", timeout=60).text, re.M))
-    assert counted > 0
-
-
-@pytest.mark.parametrize("path", sorted(ASSETS.glob("*.js")), ids=lambda path: path.name)
-def test_scripts_are_whole(server, path, tmp_path):
-    """Each can be read, is served as it is, and so is whatever it imports."""
-    module = tmp_path / f"{path.stem}.mjs"
-    shutil.copy(path, module)
-    subprocess.run(["node", "--check", str(module)], check=True, timeout=60)
-    text = path.read_text()
-    assert requests.get(f"{server.url}/console/{path.name}", timeout=60).text == text
-    for name in re.findall(r"from '\./(\w+\.js)'", text):
-        assert (ASSETS / name).exists(), name
-    assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\b|new Function", text)
-
-
-def test_decimals_are_the_programs_own(server):
-    """The currencies of format.js against the table of base/money.c."""
-    text = (ASSETS / "format.js").read_text()
-    api = dict(re.findall(r"(\w{3}): (\d)", re.search(r"API_EXPONENTS = {(.*?)}", text, re.S).group(1)))
-    listed = re.findall(r"\b\w{3}\b", " ".join(
-        re.findall(r"'([^']*)'", re.search(r"ALL = \((.*?)\)\.split", text, re.S).group(1))))
-    shown = dict(re.findall(r"(\w{3}): (\d)", re.search(r"SHOWN_EXPONENTS = {(.*?)}", text).group(1)))
-    table = re.findall(r"X\((\w+), (\w+), \d+, (\d), (\d), \d+\)",
-                       (ROOT / "src" / "base" / "money.c").read_text())
-    assert len(table) > 150
-    assert listed == [code for _, code, _, _ in table]
-    for _, code, exponent, api_exponent in table:
-        assert api.get(code, "2") == api_exponent, code
-        assert shown.get(code, api_exponent) == min(exponent, api_exponent), code
 
 
 def test_amounts_are_exact(page):
@@ -1138,7 +1102,7 @@ def test_through_a_gateway(chromium, server, tmp_path, client):
         go(page, "new")
         page.fill("Amount", "3.00", within="#by-qr")
         page.press("Show the code")
-        page.wait("document.querySelector('img.qr') && document.querySelector('img.qr').naturalWidth > 50")
+        sees_a_code(page)
         page.no_complaints()
         answer = requests.get(f"{gateway.url}/console/", timeout=60)
         assert "trusted-types" in answer.headers["Content-Security-Policy"]
@@ -1153,15 +1117,3 @@ def test_through_a_gateway(chromium, server, tmp_path, client):
         assert requests.get(f"{gateway.url}/console/", timeout=60).status_code == 401
     finally:
         gateway.stop()
-
-
-def test_it_is_told_and_can_be_switched_off(make_server):
-    on = make_server()
-    (told,) = re.findall(r"^console: (.*)/console/$", on.output_path.read_text(), re.M)
-    assert told in (on.url, on.direct_url)
-    off = make_server("--console=off")
-    assert "console:" not in off.output_path.read_text()
-    for path in ("/console", "/console/", "/console/main.js"):
-        answer = requests.get(off.direct_url + path, timeout=60)
-        assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/json")
-    assert "--console" in run_tael("server", "--help").stdout

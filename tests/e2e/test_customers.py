@@ -175,6 +175,7 @@ def deleted(client, customer, method):
 
 @pytest.mark.parametrize("leave", [detached, deleted])
 def test_a_card_that_left_its_customer_is_not_used_again(client, leave):
+    """PAYMENTS-13."""
     customer = client.v1.customers.create().id
     method = client.v1.payment_methods.create({"type": "card", "card": card()}).id
     client.v1.setup_intents.create({

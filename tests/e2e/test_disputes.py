@@ -7,7 +7,7 @@ import stripe
 from kit.answers import refused
 from kit.audit import audited
 from kit.books import metrics
-from kit.client import Http, pay, sdk
+from kit.client import Http, pay, restricted_key, sdk
 from kit.server import Server, wait_until
 from kit.wallets import Wallets
 
@@ -326,9 +326,7 @@ def test_restricted_keys(desk, client):
     dispute = disputed(client)
 
     def holder(permissions):
-        made = Http(desk).post("/v1/tael/api_keys", {
-            "type": "restricted", "name": "of a test", "permissions": permissions}).json()
-        return sdk(desk, key=made["key"])
+        return sdk(desk, restricted_key(desk, permissions))
 
     reader, other = holder("disputes:read"), holder("charges:write,refunds:write")
     assert reader.v1.disputes.retrieve(dispute.id).id == dispute.id

@@ -12,13 +12,13 @@ import requests
 from kit import postgres
 from kit.client import Http
 from kit.merchants import create, operators_url
+from kit.needs import needs_postgres
 from kit.nodes import Nodes
 from kit.receiver import Receiver
 from kit.server import Server, run_tael, wait_until, write_document_map
 from kit.together import at_once
 
-pytestmark = pytest.mark.skipif(
-    not postgres.available(), reason="PostgreSQL is not installed: apt-get install postgresql-15")
+pytestmark = needs_postgres
 
 SHARDS = 3
 MERCHANTS = 8

@@ -7,6 +7,7 @@ import stripe
 
 from kit import merchants, postgres
 from kit.client import Http, card, pay, sdk
+from kit.needs import needs_postgres
 from kit.nodes import Nodes
 from kit.server import run_tael, wait_until
 from kit.together import at_once
@@ -382,7 +383,7 @@ def test_new_test_key(make_server):
     assert len(sdk(server, key=before).v1.payment_intents.list().data) == 1
 
 
-@pytest.mark.skipif(not postgres.available(), reason="PostgreSQL is not installed")
+@needs_postgres
 def test_processes_that_make_keys_at_once_tell_of_their_own(tmp_path):
     """Each answer has one key's text with that key's id."""
     with postgres.Postgres() as database:

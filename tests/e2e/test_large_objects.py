@@ -4,30 +4,19 @@ So many do not fit into what one request, one comparison or one look at a queue 
 import pytest
 
 from kit.books import metrics, reconciled
+from kit.checkout import make_large
 from kit.client import Http, pay, sdk
 from kit.receiver import Receiver
 from kit.server import Server, wait_until
 
 SESSIONS, DISPUTES = 60, 40
-QUOTE, LINE = '"', "\n"
+LINE = "\n"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 DISPUTED = {"amount": "2000", "currency": "usd", "payment_method": "pm_card_createDispute", "confirm": "true"}
 # Seven texts of the twenty thousand bytes that each may have; a line feed is two characters in JSON.
 EVIDENCE = "submit=false" + "".join(f"&evidence[{name}]={20000 * LINE}" for name in (
     "access_activity_log", "cancellation_policy_disclosure", "cancellation_rebuttal", "duplicate_charge_explanation",
     "product_description", "refund_policy_disclosure", "refund_refusal_explanation"))
-
-
-def large_session(http):
-    """A hundred items with names and descriptions of their greatest length, of characters that JSON escapes."""
-    form = "mode=payment&success_url=https://shop.example/paid"
-    for i in range(100):
-        price = f"&line_items[{i}][price_data]"
-        form += (f"{price}[currency]=usd{price}[unit_amount]=100"
-                 f"{price}[product_data][name]={500 * QUOTE}{price}[product_data][description]={1000 * QUOTE}")
-    answer = http.post("/v1/checkout/sessions", form, headers=FORM)
-    assert answer.status_code == 200, answer.text
-    return answer.json()["id"]
 
 
 @pytest.fixture(scope="module", name="desk")
@@ -80,7 +69,7 @@ def pages(http, path, cursor, **params):
 def test_a_list_of_large_sessions(make_server, expand):
     """A page has fewer of them than were asked for, and says that there are more."""
     http = Http(make_server(), validate=False)
-    ids = [large_session(http) for _ in range(SESSIONS)]
+    ids = [make_large(http) for _ in range(SESSIONS)]
     newest_first = pages(http, "/v1/checkout/sessions", "starting_after", **expand)
     assert len(newest_first) > 1
     assert sum(newest_first, []) == ids[::-1]

@@ -10,6 +10,7 @@ import stripe
 
 from kit import postgres
 from kit.client import pay, sdk
+from kit.needs import needs_postgres
 from kit.receiver import Receiver
 from kit.server import PROGRAM, run_tael, wait_until, without_tael_settings
 from test_brokers_shared import SLOW, Nodes, load, stored
@@ -130,7 +131,7 @@ def test_a_burst(make_server, listen):
     assert events == sorted(set(events)) and len(ids) == len(events)
 
 
-@pytest.mark.skipif(not postgres.available(), reason="PostgreSQL is not installed")
+@needs_postgres
 def test_what_another_server_commits_late(tmp_path, listen):
     """Of two servers on one database: an event whose id is before some that were seen is shown as well, and
     none is shown twice."""

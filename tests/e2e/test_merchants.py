@@ -14,6 +14,7 @@ import requests
 from kit import postgres
 from kit.client import Http
 from kit.merchants import create, operators_url
+from kit.needs import needs_postgres
 from kit.nodes import Nodes
 from kit.participant import Scripted
 from kit.receiver import Receiver
@@ -405,7 +406,7 @@ def test_made_at_once(make_server):
         assert Http(server, key=one["key"]).get("/v1/customers").status_code == 200
 
 
-@pytest.mark.skipif(not postgres.available(), reason="PostgreSQL is not installed")
+@needs_postgres
 def test_made_at_once_by_processes_that_share_documents(tmp_path):
     with postgres.Postgres() as database:
         name = f"merchants_{secrets.token_hex(4)}"

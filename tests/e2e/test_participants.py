@@ -10,7 +10,7 @@ import stripe
 
 from kit.books import metrics, reconciled
 from kit.browser import Browser, action_url
-from kit.client import Http, sdk
+from kit.client import Http, restricted_key, sdk
 from kit.participant import Scripted, Warehouse, ended, transaction_of
 from kit.server import Server, run_tael, wait_until
 from kit.wallets import Wallets
@@ -114,7 +114,7 @@ def test_what_a_participant_is_told(client, shop):
 
 
 def test_a_participant_is_asked_before_the_card(own, client, shop):
-    """A declined card: it had agreed, and is told to abort."""
+    """PAYMENTS-11. A declined card: it had agreed, and is told to abort."""
     _, intent = declined(client, shop, token="pm_card_chargeDeclined")
     ended(own, intent, "aborted")
     assert shop.asked() == ["prepare", "abort"]
@@ -436,8 +436,7 @@ def test_participants_are_kept(own, shop):
 
 
 def test_a_participant_asks_how_it_stands(own, client, shop):
-    http = Http(own, key=Http(own).post("/v1/tael/api_keys", {
-        "type": "restricted", "name": "shop", "permissions": "transactions:read"}).json()["key"])
+    http = Http(own, restricted_key(own, "transactions:read"))
     number = pay(client, shop, capture_method="manual")["transaction"]
     assert http.get(f"/v1/transactions/{number}").json()["status"] == "prepared"
     assert http.post(f"/v1/transactions/{number}/resolve", {"resolution": "retry"}).status_code == 403

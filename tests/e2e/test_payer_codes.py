@@ -261,7 +261,7 @@ def test_no_answer(make_server, sweeps):
 
 @pytest.mark.parametrize("way", ["confirm", "confirm by id", "update", "another intent"])
 def test_a_merchant_cannot_go_around_the_payer(client, http, wallets, way):
-    """The payment method that came from a code pays for nothing that the payer did not see."""
+    """PAYMENTS-9. The payment method that came from a code pays for nothing that the payer did not see."""
     wallet = wallets.wallet(50000)
     intent = asked(http, wallets, wallet)
     method, path = intent["payment_method"], f"/v1/payment_intents/{intent['id']}"

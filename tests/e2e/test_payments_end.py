@@ -1,5 +1,5 @@
 """Whatever becomes of a card in the vault, of a wallet, or of what the card network remembers: each
-payment, setup and refund comes to an end, and the books with it."""
+payment, setup and refund comes to an end, and the books with it (PAYMENTS-14)."""
 
 import shutil
 import time

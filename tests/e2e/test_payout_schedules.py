@@ -6,7 +6,7 @@ import uuid
 import pytest
 import stripe
 
-from kit.client import Http, sdk
+from kit.client import restricted_key, sdk
 from kit.payouts import GOOD, QUICK, available, bank_account, ended, fund, own_account, payout
 from kit.server import wait_until
 
@@ -246,9 +246,7 @@ def test_other_merchants_accounts_are_not_there(client):
 
 def test_rights_of_restricted_keys(server, client):
     def with_rights(rights):
-        key = Http(server).post("/v1/tael/api_keys", {
-            "type": "restricted", "name": "some", "permissions": rights}).json()["key"]
-        return sdk(server, key=key)
+        return sdk(server, restricted_key(server, rights))
 
     assert set_schedule(with_rights("external_accounts:write"), "daily")["interval"] == "daily"
     for rights in ("external_accounts:read", "payouts:write"):

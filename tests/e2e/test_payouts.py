@@ -8,7 +8,7 @@ import pytest
 import stripe
 
 from kit.books import metrics
-from kit.client import Http, pay, sdk
+from kit.client import pay, restricted_key, sdk
 from kit.payouts import (ENDS, GOOD, QUICK, available, bank_account, ended, fund, own_account,
                          payout)
 from kit.server import CLUSTER, wait_until
@@ -423,9 +423,7 @@ def test_rights_of_restricted_keys(make_server):
     made = payout(client, 100)
 
     def with_rights(rights):
-        key = Http(server).post("/v1/tael/api_keys", {
-            "type": "restricted", "name": "some", "permissions": rights}).json()["key"]
-        return sdk(server, key=key)
+        return sdk(server, restricted_key(server, rights))
 
     reads, writes, others = (with_rights(rights) for rights in (
         "payouts:read", "payouts:write", "balance:write"))

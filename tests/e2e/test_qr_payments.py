@@ -422,6 +422,7 @@ def test_too_little_money_is_a_decline(client, http):
 
 
 def test_what_came_from_a_code_pays_once(client, http):
+    """PAYMENTS-9."""
     wallet = funded(http, 5000)
     intent = shown(client)
     method = scan(http, wallet, code_of(intent).data).json()["payment_method"]

@@ -9,6 +9,7 @@ import json
 import pytest
 
 from kit import postgres
+from kit.needs import needs_postgres
 from kit.server import run_tael
 
 MAX64 = 2**63 - 1
@@ -391,7 +392,7 @@ def test_journal_store_gives_the_same(tmp_path):
     assert run(lines) == run(lines, f"--store=journal:{tmp_path / 'books'}")
 
 
-@pytest.mark.skipif(not postgres.available(), reason="apt-get install postgresql-15")
+@needs_postgres
 def test_postgres_store_gives_the_same():
     lines = long_script()
     with postgres.Postgres() as database:

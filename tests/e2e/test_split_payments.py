@@ -341,6 +341,7 @@ def test_a_closed_wallet_gets_its_refund_in_suspense(own, client, wallets):
 
 
 def test_held_while_the_card_is_challenged(client, wallets, purse):
+    """SPLIT-4."""
     intent = split(client, purse, token=CHALLENGED, return_url="https://shop.example")
     assert intent.status == "requires_action"
     assert money(wallets, purse) == (1000, 700)

@@ -135,6 +135,7 @@ def test_without_return_url_the_page_says_how_it_ended(client, browser):
 @pytest.mark.parametrize("first, second", [
     ("complete", "complete"), ("complete", "fail"), ("fail", "complete"), ("fail", "fail")])
 def test_the_first_answer_counts(client, browser, first, second):
+    """PAYMENTS-8."""
     intent = challenged(client)
     url = action_url(intent)
     wanted = "succeeded" if first == "complete" else "failed"

@@ -253,6 +253,7 @@ def test_wrong_wallets(client, data, param):
 
 
 def test_no_publishable_key_pays_from_a_wallet(server, client, api):
+    """PAYMENTS-10."""
     purse = wallet(api)
     top_up(client, purse, 1000)
     intent = client.v1.payment_intents.create({"amount": 500, "currency": "usd"})

@@ -16,7 +16,9 @@ import stripe
 from kit import postgres
 from kit.answers import events_about
 from kit.books import settled
+from kit.checkout import assert_paid_once, entered, make_large, session_of
 from kit.client import Http, sdk
+from kit.needs import skip_without_postgres
 from kit.nodes import Nodes
 from kit.server import Server, skip_without_fault_points, wait_until
 from kit.together import at_once
@@ -25,35 +27,16 @@ LOOKS_INTO_PROCESS = True
 POINTS = ["authorize-before-rail", "authorize-before-post", "authorize-before-finish"]
 SOURCE = pathlib.Path(__file__).resolve().parent.parent / "kit" / "moved_clock.c"
 HALF_HOUR = 1800
-QUOTE = '"'
-
-
-def session_of(client, **params):
-    return client.v1.checkout.sessions.create({
-        "mode": "payment", "success_url": "https://shop.example/paid", "line_items": [{"price_data": {
-            "currency": "usd", "unit_amount": 1500, "product_data": {"name": "T-shirt"}}}], **params})
 
 
 def submit(server, session, number="4242424242424242"):
     """From the page at the address that the server has now."""
     path = session.url.split("/", 3)[3]
-    return requests.post(f"{server.url}/{path}", {
-        "card[number]": number, "card[expiry]": "12/34", "card[cvc]": "123", "name": "Jenny Rosen",
-        "email": "jenny@example.com"}, allow_redirects=False, timeout=60)
+    return requests.post(f"{server.url}/{path}", entered(number), allow_redirects=False, timeout=60)
 
 
 def look(server, session):
     return requests.get(f"{server.url}/{session.url.split('/', 3)[3]}", allow_redirects=False, timeout=60)
-
-
-def paid_once(client, session):
-    session = client.v1.checkout.sessions.retrieve(session.id, {"expand": ["payment_intent"]})
-    assert (session.status, session.payment_status) == ("complete", "paid")
-    assert session.payment_intent.amount_received == 1500
-    charges = client.v1.charges.list({"payment_intent": session.payment_intent.id}).data
-    assert len([charge for charge in charges if charge.paid]) == 1
-    assert events_about(client, session.id, type="checkout.session.*") == ["checkout.session.completed"]
-    return True
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -73,7 +56,7 @@ def test_crash_of_a_payment_from_the_page(make_server, point):
     else:
         assert look(server, session).headers["Location"] == "https://shop.example/paid"
     assert submit(server, session).headers["Location"] == "https://shop.example/paid"
-    assert paid_once(sdk(server), session)
+    assert_paid_once(sdk(server), session)
 
 
 def test_crash_of_a_declined_payment(make_server):
@@ -87,7 +70,7 @@ def test_crash_of_a_declined_payment(make_server):
     server.start()
     wait_until(lambda: "declined the card" in look(server, session).text, 10)
     assert submit(server, session).status_code == 303
-    assert paid_once(sdk(server), session)
+    assert_paid_once(sdk(server), session)
 
 
 def test_killed_amid_payers(make_server):
@@ -119,7 +102,7 @@ def test_killed_amid_payers(make_server):
     stopped.set()
     client = sdk(server)
     for session in sessions:
-        assert paid_once(client, session)
+        assert_paid_once(client, session)
     assert len([charge for charge in settled(server).charges if charge.paid]) == len(sessions)
 
 
@@ -195,16 +178,8 @@ def test_its_time_is_over(timed, restarts):
 
 def test_many_large_ones_are_over_at_once(timed):
     """More than fits into what one sweep may use, which is for all merchants."""
-    body = "mode=payment&success_url=https://shop.example/paid"
-    for i in range(100):
-        price = f"&line_items[{i}][price_data]"
-        body += (f"{price}[currency]=usd{price}[unit_amount]=100{price}[product_data][name]="
-                 f"{500 * QUOTE}{price}[product_data][description]={1000 * QUOTE}")
-    body += f"&expires_at={int(time.time()) + HALF_HOUR + 60}"
     for _ in range(60):
-        answer = Http(timed.server).post("/v1/checkout/sessions", body, headers={
-            "Content-Type": "application/x-www-form-urlencoded"})
-        assert answer.status_code == 200, answer.text
+        make_large(Http(timed.server), f"&expires_at={int(time.time()) + HALF_HOUR + 60}")
     small = expiring(timed)
     timed.jump(HALF_HOUR + 120)
     wait_until(lambda: timed.status(small) == "expired", 20, "its end")
@@ -220,7 +195,7 @@ def test_a_payment_under_way_is_waited_for(timed):
     with pytest.raises(stripe.InvalidRequestError, match="status of `complete`"):
         timed.client.v1.checkout.sessions.expire(session.id)
     payer.join(30)
-    assert paid_once(timed.client, session)
+    assert_paid_once(timed.client, session)
 
 
 # ---- several api processes ---------------------------------------------------------------------
@@ -228,8 +203,7 @@ def test_a_payment_under_way_is_waited_for(timed):
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory):
-    if not postgres.available():
-        pytest.skip("PostgreSQL is not installed: apt-get install postgresql-15")
+    skip_without_postgres()
     with postgres.Postgres() as database:
         made = Nodes(tmp_path_factory.mktemp("nodes") / "n", database.create("checkout"),
                      "--lock-timeout=30s", gateways=1).start()
@@ -244,7 +218,7 @@ def test_tabs_at_several_processes_pay_once(nodes):
         answers = at_once([lambda node=node: submit(node, session) for node in nodes.nodes * 4])
         assert {answer.status_code for answer in answers} == {303}
         assert look(nodes, session).headers["Location"] == "https://shop.example/paid"
-        assert paid_once(client, session)
+        assert_paid_once(client, session)
 
 
 def test_paid_at_one_process_and_expired_at_the_other(nodes):

@@ -19,6 +19,7 @@ import pytest
 from kit import postgres
 from kit.books import metrics, reconciled, settled
 from kit.client import Http
+from kit.needs import skip_without_postgres
 from kit.ports import free_port
 from kit.receiver import Receiver
 from kit.server import PROGRAM, Server, skip_without_fault_points, wait_until, without_tael_settings
@@ -77,8 +78,7 @@ def moved(request, tmp_path, library):
     with contextlib.ExitStack() as stack:
         url = None
         if request.param == "postgres":
-            if not postgres.available():
-                pytest.skip("PostgreSQL is not installed: apt-get install postgresql-15")
+            skip_without_postgres()
             url = stack.enter_context(postgres.Postgres()).create("clock")
         made = Moved(tmp_path / "server", library, url)
         made.shared = url is not None
@@ -177,8 +177,7 @@ def test_the_ledgers_holds_do_not_run_out(moved):
 def test_no_lease_is_taken_over(tmp_path, library):
     """An attempt that one process works on is left alone by another whose clock is a day ahead."""
     skip_without_fault_points()
-    if not postgres.available():
-        pytest.skip("PostgreSQL is not installed: apt-get install postgresql-15")
+    skip_without_postgres()
     with postgres.Postgres() as database:
         url = database.create("lease")
         slow = Moved(tmp_path / "slow", library, url, fault="authorize-before-rail:delay=3000")

@@ -9,8 +9,9 @@ import pytest
 from kit.books import everything, reconciled, settled
 from kit.client import Http, sdk
 from kit.cluster import ROLES, Cluster
-from kit.load import FUNDS, LIMITS, Client, check_payments, check_wallets, stop
+from kit.load import FUNDS, LIMITS, Client, check_payments, check_wallets
 from kit.server import LONG, wait_until
+from kit.together import finish
 from kit.wallets import Wallets
 
 ROUNDS = 12 if LONG else 1
@@ -45,7 +46,7 @@ def test_each_process_is_killed_under_load(cluster):
             cluster.processes[name].start()
             cluster.process = cluster.processes["api"].process
     time.sleep(BETWEEN)
-    stop(clients)
+    finish(clients)
     books = settled(cluster)
     check_payments(books, clients)
     check_wallets(cluster, wallets, everyone, clients)

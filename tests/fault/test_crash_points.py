@@ -1,4 +1,5 @@
-"""A crash between any two steps of a payment: somebody finishes it, and there is one outcome.
+"""A crash between any two steps of a payment: somebody finishes it, and there is one outcome (PAYMENTS-1,
+PAYMENTS-2, PAYMENTS-4).
 
 The points are compiled into a build of their own. Each test makes the process die at one of them,
 starts it again on the same folder, and waits: for the documents, the ledger and the card network to
@@ -228,6 +229,7 @@ def page_of(server, shown):
 
 @pytest.mark.parametrize("point, capture, wanted", PROVEN)
 def test_crash_behind_an_authentication(make_server, point, capture, wanted):
+    """PAYMENTS-8."""
     server = make_server(start=False)
     server.start(fault=f"{point}:crash")
     client, browser = sdk(server), Browser()
@@ -346,7 +348,7 @@ def test_what_is_booked_stands_though_the_network_has_lost_it(make_server, body,
 
 @pytest.mark.parametrize("point, body", REVERSE)
 def test_crash_while_reversing(make_server, point, body):
-    """The network approved, the books refused: the network's word is taken back."""
+    """PAYMENTS-3. The network approved, the books refused: the network's word is taken back."""
     server = make_server(start=False)
     server.start(fault=f"books-refuse:error,{point}:crash")
     http, key = Http(server), str(uuid.uuid4())

@@ -15,12 +15,12 @@ import requests
 from kit import postgres
 from kit.client import Http
 from kit.merchants import create
+from kit.needs import needs_postgres
 from kit.nodes import Nodes
 from kit.server import LONG, PROGRAM, run_tael, wait_until, without_tael_settings, write_document_map
 from test_crash_points import points_in_sources
 
-pytestmark = pytest.mark.skipif(
-    not postgres.available(), reason="PostgreSQL is not installed: apt-get install postgresql-15")
+pytestmark = needs_postgres
 
 SHARDS, MERCHANTS = 2, 6
 PAUSE = 0.5      # of the best of some moves, beside what payments take: the machine may be busy

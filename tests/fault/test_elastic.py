@@ -10,13 +10,14 @@ import requests
 from kit import postgres
 from kit.books import metrics, reconciled, settled
 from kit.client import Http
-from kit.load import FUNDS, LIMITS, Client, Place, check_payments, check_wallets, stop
+from kit.load import FUNDS, LIMITS, Client, Place, check_payments, check_wallets
+from kit.needs import needs_postgres
 from kit.nodes import Nodes
 from kit.server import LONG, Server, run_tael, wait_until
+from kit.together import finish
 from kit.wallets import Wallets
 
-pytestmark = pytest.mark.skipif(
-    not postgres.available(), reason="PostgreSQL is not installed: apt-get install postgresql-15")
+pytestmark = needs_postgres
 
 CLIENTS = 64
 WALLETS = 16
@@ -66,7 +67,7 @@ class Load:
 
     def end(self):
         """Documents, ledger, card network and wallets tell what the clients were told."""
-        stop(self.clients)
+        finish(self.clients)
         books = settled(self.server)
         check_payments(books, self.clients)
         check_wallets(self.server, self.wallets, self.everyone, self.clients)

@@ -8,9 +8,10 @@ import time
 
 from kit.books import metrics
 from kit.client import Http
-from kit.load import Client, stop
+from kit.load import Client
 from kit.receiver import Receiver
 from kit.server import LONG, wait_until
+from kit.together import finish
 from kit.wallets import Wallets
 
 LOOKS_INTO_PROCESS = True
@@ -100,7 +101,7 @@ def test_what_it_holds_does_not_grow(make_server):
         samples = watch(server, SECONDS)
         assert not any(client.troubles for client in clients)
         delivered = len(receiver.received)
-        stop(clients)
+        finish(clients)
         warm = samples[int(len(samples) * WARM):]
         begin, end = warm[:len(warm) // 4], warm[-len(warm) // 4:]
         memory = [max(one[0] for one in part) for part in (begin, end)]

@@ -15,10 +15,10 @@ import requests
 from kit import postgres
 from kit.client import Http
 from kit.cut import Cut
+from kit.needs import needs_postgres
 from kit.server import LONG, Server, run_tael, wait_until
 
-pytestmark = pytest.mark.skipif(
-    not postgres.available(), reason="PostgreSQL is not installed: apt-get install postgresql-15")
+pytestmark = needs_postgres
 
 LEDGER = 7000
 ACCOUNTS = 20

@@ -13,10 +13,11 @@ import requests
 from kit import postgres
 from kit.client import Http
 from kit.cluster import Cluster
+from kit.needs import needs_postgres
 from kit.server import wait_until
 from kit.shards import Shards, shard_of
 
-pytestmark = pytest.mark.skipif(not postgres.available(), reason="apt-get install postgresql-15")
+pytestmark = needs_postgres
 
 LEASE_MS = 5000  # a busy machine lets a process stand still for seconds
 BACK_SECONDS = 60

@@ -12,6 +12,7 @@ import requests
 from kit import postgres
 from kit.books import metrics, reconciled, settled
 from kit.client import Http
+from kit.needs import needs_postgres
 from kit.nodes import Nodes
 from kit.receiver import Receiver
 from kit.server import LONG, wait_until
@@ -27,8 +28,7 @@ from kit.webhook_keys import (
     write_keys,
 )
 
-pytestmark = pytest.mark.skipif(
-    not postgres.available(), reason="PostgreSQL is not installed: apt-get install postgresql-15")
+pytestmark = needs_postgres
 
 CARD = {"amount": "2000", "currency": "usd", "payment_method": "pm_card_visa", "confirm": "true"}
 ROUNDS = 20 if LONG else 3

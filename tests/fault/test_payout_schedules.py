@@ -6,6 +6,7 @@ import pytest
 
 from kit import postgres
 from kit.client import pay, sdk
+from kit.needs import skip_without_postgres
 from kit.nodes import Nodes
 from kit.payouts import available, bank_account, fund, own_account
 from kit.server import wait_until
@@ -17,8 +18,7 @@ DAYS = 6  # each a second
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory):
-    if not postgres.available():
-        pytest.skip("PostgreSQL is not installed: apt-get install postgresql-15")
+    skip_without_postgres()
     with postgres.Postgres() as database:
         made = Nodes(tmp_path_factory.mktemp("nodes") / "n", database.create("payouts"),
                      "--payout-day=1s", "--payout-delay=1h", gateways=1).start()
@@ -31,7 +31,7 @@ def set_interval(client, own, interval):
 
 
 def test_a_day_has_one_payout_in_a_currency(nodes):
-    """While both processes are told to begin anew, again and again, and money comes in."""
+    """PAYOUT-5. While both processes are told to begin anew, again and again, and money comes in."""
     both = [sdk(node) for node in nodes.nodes]
     client = both[0]
     own = own_account(client)

@@ -13,13 +13,13 @@ import requests
 from kit import postgres
 from kit.books import settled
 from kit.client import Http
+from kit.needs import needs_postgres
 from kit.receiver import Receiver
 from kit.server import Server, wait_until
 from kit.slow_wire import SlowWire
 from kit.together import at_once
 
-pytestmark = pytest.mark.skipif(
-    not postgres.available(), reason="PostgreSQL is not installed: apt-get install postgresql-15")
+pytestmark = needs_postgres
 
 FLAGS = ("--lock-timeout=30s",)
 DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase

@@ -10,10 +10,10 @@ from test_ledger_postgres import Load, Servers, wait_ready
 from kit import postgres
 from kit.books import settled
 from kit.client import Http
+from kit.needs import needs_postgres
 from kit.server import LONG, Server, wait_until
 
-pytestmark = pytest.mark.skipif(
-    not postgres.available(), reason="PostgreSQL is not installed: apt-get install postgresql-15")
+pytestmark = needs_postgres
 
 ROUNDS = range(20 if LONG else 1)
 CARD = {"amount": "2000", "currency": "usd", "payment_method": "pm_card_visa", "confirm": "true"}

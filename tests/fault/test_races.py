@@ -18,6 +18,7 @@ FLAGS = ("--lock-timeout=30s",)
 
 @pytest.mark.parametrize("seed", range(20 if LONG else 4))
 def test_capture_cancel_refund(make_server, seed):
+    """PAYMENTS-6."""
     server = make_server(*FLAGS)
     http = Http(server, validate=False)
     intent = http.post("/v1/payment_intents", HOLD).json()["id"]
@@ -47,6 +48,7 @@ def test_capture_cancel_refund(make_server, seed):
 
 
 def test_64_refunds_of_one_payment(make_server):
+    """PAYMENTS-5."""
     server = make_server(*FLAGS)
     http = Http(server, validate=False)
     paid = http.post("/v1/payment_intents", {**HOLD, "capture_method": "automatic"}).json()["id"]

@@ -152,6 +152,7 @@ def any_succeeded(server):
 
 
 def test_unknown_shows_as_processing(make_server):
+    """PAYMENTS-7."""
     server = make_server("--rail-timeout=200ms", "--issuer-lost-per-mille=1000",
                          "--sweep-interval=30s")
     http, key = Http(server), str(uuid.uuid4())

@@ -18,6 +18,7 @@ import pytest
 
 from kit import postgres
 from kit.bank import Bank
+from kit.needs import needs_postgres
 from kit.server import LONG, wait_until
 from kit.shards import Shards
 from kit.tracer import injected
@@ -179,7 +180,7 @@ def test_journals(tmp_path):
         endure(shards, EITHER + (SYNCS if shutil.which("strace") else ()))
 
 
-@pytest.mark.skipif(not postgres.available(), reason="apt-get install postgresql-15")
+@needs_postgres
 def test_schemas_of_postgresql(tmp_path):
     with postgres.Postgres(flags=("-c", "max_connections=60")) as database, running(
             make(tmp_path, database=database, lease_ms=int(LEASE * 1000))) as shards:

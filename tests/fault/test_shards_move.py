@@ -15,6 +15,7 @@ import pytest
 
 from kit import postgres
 from kit.client import Http
+from kit.needs import needs_postgres
 from kit.server import LONG, PROGRAM, run_tael, wait_until
 from kit.shards import SLOTS, Shards, map_text, slot
 
@@ -25,8 +26,6 @@ STEPS = ("arrive", "copy", "catch-up", "fence", "verify", "flip", "clean-up")
 # Which of the two shards, a and b, are on PostgreSQL.
 ENGINES = {"journal-journal": "", "journal-postgres": "b", "postgres-journal": "a",
            "postgres-postgres": "ab"}
-needs_postgres = pytest.mark.skipif(
-    not postgres.available(), reason="PostgreSQL is not installed: apt-get install postgresql-15")
 _numbers = itertools.count(1)
 
 

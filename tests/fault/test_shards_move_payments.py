@@ -6,11 +6,13 @@ import pytest
 
 from kit.books import reconciled, settled
 from kit.client import Http
-from kit.load import FUNDS, LIMITS, Client, check_payments, check_wallets, stop
+from kit.load import FUNDS, LIMITS, Client, check_payments, check_wallets
+from kit.needs import needs_postgres
 from kit.server import LONG, run_tael, wait_until
 from kit.shards import shard_of_owner
+from kit.together import finish
 from kit.wallets import Wallets, check_statement, refused
-from test_shards_move import Two, database, needs_postgres  # noqa: F401
+from test_shards_move import Two, database  # noqa: F401
 
 CLIENTS = 6
 WALLETS = 6
@@ -101,7 +103,7 @@ def test_payments_go_on(two, placement, engine):
         moved(two, "--even")
         go_on(clients)
     moved(two, "--even", "--without=ledger-a")
-    stop(clients)
+    finish(clients)
     assert [trouble.why for client in clients for trouble in client.troubles] == []
     captured = http.post(f"/v1/payment_intents/{held['id']}/capture", {"amount_to_capture": "3000"})
     assert captured.json()["status"] == "succeeded", captured.text

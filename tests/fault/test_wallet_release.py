@@ -9,11 +9,11 @@ import pytest
 
 from kit import postgres
 from kit.client import Http
+from kit.needs import needs_postgres
 from kit.server import Server, wait_until
 from kit.wallets import Wallets
 
-pytestmark = [pytest.mark.usefixtures("one_day"), pytest.mark.skipif(
-    not postgres.available(), reason="PostgreSQL is not installed: apt-get install postgresql-15")]
+pytestmark = [pytest.mark.usefixtures("one_day"), needs_postgres]
 
 PAID, TOO_MUCH, FUNDS = 300, 1001, 1000
 # The first write of a decline fails; a sequence counts on when its transaction is rolled back.
@@ -65,6 +65,7 @@ def ended(server):
 
 
 def test_a_decline_that_was_not_stored_frees_its_amount_once(server):
+    """PAYMENTS-12."""
     wallets = Wallets(server)
     wallet = wallets.wallet(FUNDS)
     assert ask(server, wallet, PAID).json()["status"] == "succeeded"

@@ -57,6 +57,12 @@ class Http:
         return self.request("DELETE", path, **keywords)
 
 
+def restricted_key(server, permissions, name="somebody"):
+    """A key that may do this alone: "charges:read,refunds:write"."""
+    return Http(server).post("/v1/tael/api_keys", {
+        "type": "restricted", "name": name, "permissions": permissions}).json()["key"]
+
+
 def card(number="4242424242424242", month=12, year=2034, cvc="123"):
     return {"number": number, "exp_month": month, "exp_year": year, "cvc": cvc}
 

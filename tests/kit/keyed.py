@@ -9,6 +9,7 @@ import uuid
 import requests
 
 from .server import LONG
+from .together import finish
 
 KILLS = 8 if LONG else 2
 
@@ -63,14 +64,3 @@ def amid_kills(server, clients):
         server.start(f"--port={port}")
     time.sleep(between)
     finish(clients)
-
-
-def finish(clients):
-    """Tells them to end, and raises what one of them met."""
-    for client in clients:
-        client.ended.set()
-    for client in clients:
-        client.join(60)
-        assert not client.is_alive()
-        if client.failure:
-            raise client.failure

@@ -142,14 +142,3 @@ def check_wallets(server, wallets, everyone, clients, funds=None):
         if path == "/v1/wallet_transfers" and status == 200:
             assert made[key]["id"] == answer["id"]
             assert answer["status"] != "succeeded" or made[key]["status"] == "succeeded"
-
-
-def stop(clients):
-    """Ends them all; a failure of one is the test's."""
-    for client in clients:
-        client.ended.set()
-    for client in clients:
-        client.join(120)
-        assert not client.is_alive()
-        if client.failure:
-            raise client.failure

@@ -1,4 +1,4 @@
-"""Many clients in the same moment."""
+"""Many clients in the same moment, or for a while."""
 
 import threading
 
@@ -19,3 +19,14 @@ def at_once(acts):
         thread.join(90)
     assert all(result is not None for result in results)
     return results
+
+
+def finish(clients):
+    """Tells threads that work until they are `ended` to end; the `failure` that one met is the test's."""
+    for client in clients:
+        client.ended.set()
+    for client in clients:
+        client.join(120)
+        assert not client.is_alive()
+        if client.failure:
+            raise client.failure

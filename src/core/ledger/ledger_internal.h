@@ -538,7 +538,6 @@ struct ledger_found {
 /* Finds the transfer that the event's pending_id names. */
 struct ledger_found ledger_find_named(const struct ledger_step *step);
 uint32_t ledger_create_transfer(struct ledger_step *step);
-uint32_t ledger_create_plain(struct ledger_step *step);
 uint32_t ledger_create_finishing(struct ledger_step *step);
 uint32_t ledger_compare_existing(
     const struct ledger_step *step, const struct ledger_transfer *existing);

@@ -179,8 +179,8 @@ check_amount(
     return LEDGER_TRANSFER_created;
 }
 
-uint32_t
-ledger_create_plain(struct ledger_step *step)
+static uint32_t
+create_plain(struct ledger_step *step)
 {
     struct ledger *ledger = step->ledger;
     const struct ledger_transfer *transfer = step->transfer;
@@ -265,7 +265,7 @@ ledger_create_transfer(struct ledger_step *step)
     if ((transfer->flags & TWO_PHASE_FLAGS) != 0) {
         return ledger_create_finishing(step);
     }
-    return ledger_create_plain(step);
+    return create_plain(step);
 }
 
 static uint32_t

@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-bool
-shard_name_is_valid(struct span name)
+static bool
+name_is_valid(struct span name)
 {
     if (name.size == 0 || name.size >= SHARD_NAME_SIZE) {
         return false;
@@ -62,7 +62,7 @@ err_t
 shard_map_add(struct shard_map *map, struct span name, struct span at, uint32_t *ret_shard)
 {
     uint32_t other;
-    if (!shard_name_is_valid(name) || !shard_visible(at, SHARD_AT_SIZE)) {
+    if (!name_is_valid(name) || !shard_visible(at, SHARD_AT_SIZE)) {
         return ERR_INVALID;
     }
     if (shard_map_find(map, name, &other) == ERR_OK) {
@@ -171,7 +171,7 @@ err_t
 shard_table_add(struct shard_map *map, struct span name, enum shard_strategy strategy)
 {
     uint32_t other;
-    if (!shard_name_is_valid(name)) {
+    if (!name_is_valid(name)) {
         return ERR_INVALID;
     }
     if (shard_table_find(map, name, &other) == ERR_OK) {
@@ -279,7 +279,7 @@ err_t
 shard_column_add(struct shard_map *map, uint32_t table, struct span column, uint32_t shard)
 {
     ASSERT(shard < map->shard_count);
-    bool valid = shard_name_is_valid(column) || span_equal_cstr(column, "*");
+    bool valid = name_is_valid(column) || span_equal_cstr(column, "*");
     if (!is_of(map, table, SHARD_COLUMN) || !valid) {
         return ERR_INVALID;
     }

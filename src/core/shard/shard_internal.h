@@ -4,7 +4,6 @@
 
 #include "shard/shard.h"
 
-bool shard_name_is_valid(struct span name);
 /* Visible ASCII without spaces, at least one character and fewer than `size`. */
 bool shard_visible(struct span text, size_t size);
 

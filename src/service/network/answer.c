@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-#define ELEMENTS_MAX 999
-
 static const char outcomes[] = {
     [PORT_RAIL_APPROVED] = 'A',
     [PORT_RAIL_DECLINED] = 'D',
@@ -89,13 +87,6 @@ network_refusal_build(
     return iso8583_set_padded(message, 39, span_from_cstr(code));
 }
 
-/* An answer to a dispute that comes too late is no suspicion of fraud. */
-static bool
-contests(enum port_rail_operation operation)
-{
-    return operation == PORT_RAIL_EVIDENCE || operation == PORT_RAIL_ACCEPT;
-}
-
 static const char *
 code_of(enum port_rail_operation operation, const struct port_rail_answer *answer)
 {
@@ -108,7 +99,8 @@ code_of(enum port_rail_operation operation, const struct port_rail_answer *answe
         if (answer->network_code[0] != '\0') {
             return answer->network_code;
         }
-        return contests(operation) ? "21" : "59";
+        /* An answer to a dispute that comes too late is no suspicion of fraud. */
+        return network_is_contest(operation) ? "21" : "59";
     case PORT_RAIL_NOT_FOUND:
         return "25";
     case PORT_RAIL_CHALLENGE:
@@ -189,7 +181,7 @@ network_answer_build(
     const struct port_rail_answer *answer,
     struct iso8583_message *message)
 {
-    char memory[ELEMENTS_MAX];
+    char memory[NETWORK_ELEMENTS_MAX];
     struct buf out;
     const char *code = code_of(operation, answer);
     TRY(network_refusal_build(echo, code, message));
@@ -200,7 +192,7 @@ network_answer_build(
     iso8583_element_append(&out, NETWORK_OUTCOME, span_of(&outcomes[answer->outcome], 1));
     if (operation == PORT_RAIL_NEWS) {
         network_notice_append(&out, &answer->notice);
-    } else if (!contests(operation)) {
+    } else if (!network_is_contest(operation)) {
         if (answer->outcome == PORT_RAIL_DECLINED) {
             append_decline(&out, answer, code);
         }

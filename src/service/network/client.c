@@ -2,7 +2,6 @@
 #include "network/client.h"
 
 #include "base/assert.h"
-#include "base/hash.h"
 #include "client_private.h"
 #include "trace/span.h"
 
@@ -22,56 +21,6 @@ network_client_settings_default(void)
         .retry_max_ms = 10000,
         .category = 5999,
     };
-}
-
-/* --------------------------------------------------------------------- numbers of messages --- */
-
-/* NETWORK-2: no two messages of a terminal have the same DE 7 and DE 11. */
-struct network_trace
-network_client_trace(struct network_client *client)
-{
-    uint64_t now_s = os_wall_ns(client->parts.clock) / OS_NS_PER_S;
-    if (now_s > client->last_s) {
-        client->last_s = now_s;
-    }
-    client->stan = client->stan % NETWORK_STAN_MAX + 1;
-    return (struct network_trace){
-        .stan = client->stan,
-        .date_time = network_date_time(client->last_s),
-    };
-}
-
-static uint64_t
-trace_hash(const struct network_trace *trace)
-{
-    return hash_u64(trace->date_time * 1000000 + trace->stan);
-}
-
-static struct network_pending *
-pending_find(struct network_client *client, const struct network_trace *trace)
-{
-    struct map_link *link = map_find(&client->by_trace, trace_hash(trace));
-    for (; link != NULL; link = map_next(link)) {
-        struct network_pending *pending = CONTAINER_OF(link, struct network_pending, by_trace);
-        if (pending->trace.stan == trace->stan && pending->trace.date_time == trace->date_time) {
-            return pending;
-        }
-    }
-    return NULL;
-}
-
-static struct network_recent *
-recent_place(struct network_client *client, u128 id)
-{
-    return &client->recent[hash_u128(id) % NETWORK_RECENT];
-}
-
-/* NULL: it was not sent by this process, or long ago. */
-static const struct network_recent *
-recent_find(struct network_client *client, u128 id)
-{
-    const struct network_recent *recent = recent_place(client, id);
-    return recent->type != 0 && recent->id == id ? recent : NULL;
 }
 
 /* ------------------------------------------------------------------------- a request's end --- */
@@ -111,7 +60,7 @@ detach(struct network_pending *pending)
         ASSERT(pending->on->pending_count > 0);
         pending->on->pending_count--;
         pending->on = NULL;
-        map_remove(&client->by_trace, &pending->by_trace);
+        network_sent_remove(pending);
     } else {
         atomic_fetch_sub(&client->waiting_count, 1);
     }
@@ -175,7 +124,7 @@ build(struct network_pending *pending, bool repeat, const struct network_trace *
         .part = pending->part,
         .repeat = repeat,
     };
-    const struct network_recent *original = recent_find(client, rail->original_id);
+    const struct network_recent *original = network_recent_find(client, rail->original_id);
     if (original != NULL) {
         request.original_type = original->type;
         request.original = original->trace;
@@ -212,12 +161,12 @@ send_as(
     err_t result = build(pending, repeat, trace);
     uint16_t type = client->message.type;
     if (result == ERR_OK) {
-        result = map_insert(&client->by_trace, trace_hash(trace), &pending->by_trace);
+        result = network_sent_insert(pending, trace);
     }
     if (result == ERR_OK) {
         result = network_link_send(link, &client->message);
         if (result != ERR_OK) {
-            map_remove(&client->by_trace, &pending->by_trace);
+            network_sent_remove(pending);
         }
     }
     iso8583_wipe(&client->message);
@@ -247,9 +196,9 @@ pending_send(struct network_pending *pending)
     struct network_link *link = network_link_pick(client);
     /* An inquiry has no id of its own: each is new. */
     bool named = !network_is_inquiry(rail->operation);
-    const struct network_recent *before = named ? recent_find(client, rail->id) : NULL;
+    const struct network_recent *before = named ? network_recent_find(client, rail->id) : NULL;
     bool repeat = before != NULL && before->part == pending->part &&
-                  pending_find(client, &before->trace) == NULL;
+                  network_sent_find(client, &before->trace) == NULL;
     if (link == NULL) {
         wait_for_connection(pending);
         return;
@@ -262,12 +211,13 @@ pending_send(struct network_pending *pending)
     } else if (result != ERR_OK) {
         wait_for_connection(pending);
     } else if (named) {
-        *recent_place(client, rail->id) = (struct network_recent){
+        const struct network_recent recent = {
             .id = rail->id,
             .trace = trace,
             .type = network_request_type(rail, false),
             .part = pending->part,
         };
+        network_recent_keep(client, &recent);
     }
 }
 
@@ -386,18 +336,8 @@ first_part(struct network_client *client, const struct port_rail_request *rail)
     if (rail->operation != PORT_RAIL_EVIDENCE) {
         return 0;
     }
-    const struct network_recent *recent = recent_find(client, rail->id);
+    const struct network_recent *recent = network_recent_find(client, rail->id);
     return recent != NULL && recent->part >= 1 ? recent->part : 1;
-}
-
-/* The network does not have the parts before this one any more. */
-static void
-forget_parts(struct network_pending *pending)
-{
-    struct network_recent *recent = recent_place(pending->client, pending->request->rail->id);
-    if (recent->id == pending->request->rail->id) {
-        recent->type = 0;
-    }
 }
 
 /* The network has this part of the evidence. False: it was the last, or there are none. */
@@ -408,7 +348,8 @@ send_next_part(struct network_pending *pending, const struct port_rail_answer *r
         return false;
     }
     if (result->outcome == PORT_RAIL_UNKNOWN) {
-        forget_parts(pending);
+        /* It does not have the parts before this one any more. */
+        network_recent_forget(pending->client, pending->request->rail->id);
     }
     if (result->outcome != PORT_RAIL_APPROVED ||
         pending->part >= network_part_count(rail_of(pending)->evidence)) {
@@ -440,14 +381,10 @@ read_answer(
 void
 network_client_answered(struct network_client *client, const struct iso8583_message *message)
 {
-    uint64_t stan;
-    uint64_t date_time;
-    struct network_pending *pending = NULL;
+    struct network_trace trace;
     struct port_rail_answer result;
-    if (iso8583_get_number(message, 11, &stan) && iso8583_get_number(message, 7, &date_time)) {
-        const struct network_trace trace = {.stan = (uint32_t)stan, .date_time = date_time};
-        pending = pending_find(client, &trace);
-    }
+    bool numbered = network_trace_read(message, &trace);
+    struct network_pending *pending = numbered ? network_sent_find(client, &trace) : NULL;
     if (pending == NULL || !read_answer(pending, message, &result)) {
         atomic_fetch_add(&client->unmatched, 1);
         return;

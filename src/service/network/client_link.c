@@ -1,13 +1,7 @@
 /* One connection: connect, sign on, echo, frames in and out, and again when it is lost. */
 #include "client_private.h"
 
-#include "base/assert.h"
-
-#include <string.h>
-
 #define RETRY_FIRST_MS  100u
-#define INPUT_MAX       (2 * (uint32_t)NETWORK_FRAME)
-#define OUTPUT_MAX      (256u << 10)
 #define CONNECT_MS      5000u
 #define ATTEMPTS_BURST  32u /* at once, and */
 #define ATTEMPTS_SECOND 4u  /* then so many a second, over all connections */
@@ -103,18 +97,7 @@ give_up(struct network_link *link, const char *why)
 err_t
 network_link_send(struct network_link *link, const struct iso8583_message *message)
 {
-    char frame[NETWORK_FRAME];
-    struct iso8583_refusal refusal;
-    struct buf out;
-    ASSERT(link->stream != NULL);
-    buf_init_fixed(&out, frame + ISO8583_FRAME_HEAD, ISO8583_MESSAGE_MAX);
-    err_t result = iso8583_encode(link->client->parts.settings.dialect, message, &out, &refusal);
-    if (result == ERR_OK) {
-        iso8583_frame_head(out.size, frame);
-        result = net_stream_send(link->stream, span_of(frame, ISO8583_FRAME_HEAD + out.size));
-    }
-    explicit_bzero(frame, sizeof(frame)); /* M6 */
-    return result;
+    return network_frame_send(link->stream, link->client->parts.settings.dialect, message);
 }
 
 static void
@@ -160,12 +143,10 @@ static void
 managed(struct network_link *link)
 {
     struct network_client *client = link->client;
-    uint64_t stan;
-    uint64_t date_time;
+    struct network_trace trace;
     struct span code = iso8583_get(&client->message, 39);
-    if (link->asked.stan == 0 || !iso8583_get_number(&client->message, 11, &stan) ||
-        !iso8583_get_number(&client->message, 7, &date_time) || stan != link->asked.stan ||
-        date_time != link->asked.date_time) {
+    if (link->asked.stan == 0 || !network_trace_read(&client->message, &trace) ||
+        !network_trace_equal(&trace, &link->asked)) {
         atomic_fetch_add(&client->unmatched, 1);
         return;
     }
@@ -191,10 +172,10 @@ managed(struct network_link *link)
     }
 }
 
-/* False: the connection is gone. */
 static bool
-take(struct network_link *link, struct span text)
+take(void *context, struct span text)
 {
+    struct network_link *link = context;
     struct network_client *client = link->client;
     struct iso8583_refusal refusal;
     err_t result = iso8583_decode(client->parts.settings.dialect, text, &client->message, &refusal);
@@ -226,20 +207,14 @@ static size_t
 on_data(void *context, struct span input)
 {
     struct network_link *link = context;
+    const struct network_frame_reader reader = {link, take, &link->client->message};
     size_t used = 0;
-    struct span text;
-    err_t result;
-    while ((result = iso8583_frame_read(span_slice(input, used, input.size), &text)) == ERR_OK) {
-        used += ISO8583_FRAME_HEAD + text.size;
-        bool goes_on = take(link, text);
-        iso8583_wipe(&link->client->message);
-        if (!goes_on) {
-            return 0;
-        }
-    }
+    err_t result = network_frames_read(&reader, input, &used);
     if (result == ERR_RANGE) {
         atomic_fetch_add(&link->client->malformed, 1);
         give_up(link, "a frame that is too long");
+    }
+    if (result != ERR_OK) {
         return 0;
     }
     /* A host that talks is there: no echo before it is silent. */
@@ -284,7 +259,7 @@ connect_now(struct network_link *link)
         .host = settings->host,
         .port = settings->port,
         .tls = client->parts.tls,
-        .limits = {INPUT_MAX, OUTPUT_MAX, CONNECT_MS},
+        .limits = {NETWORK_INPUT_MAX, NETWORK_OUTPUT_MAX, CONNECT_MS},
     };
     atomic_fetch_add(&client->connects, 1);
     link->state = NETWORK_CONNECTING;

@@ -17,9 +17,9 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "net/job.h"
-#include "net/stream.h"
 
 #include "codes.h"
+#include "frame.h"
 #include "message.h"
 
 #include <stdatomic.h>
@@ -28,7 +28,6 @@
 #define NETWORK_RECENT (1u << 14)
 /* A request or advice, an inquiry, network management. */
 #define NETWORK_TYPES 7
-#define NETWORK_FRAME (ISO8583_FRAME_HEAD + ISO8583_MESSAGE_MAX)
 
 enum network_link_state {
     NETWORK_DOWN,
@@ -100,7 +99,7 @@ void network_link_init(struct network_client *client, struct network_link *link)
 /* On its loop: begins to connect. */
 void network_link_begin(struct network_link *link);
 void network_link_end(struct network_link *link);
-/* ERR_FULL, ERR_CLOSED: nothing was sent. */
+/* On an error nothing was sent: frame.h. */
 MUST_USE err_t network_link_send(struct network_link *link, const struct iso8583_message *message);
 /* The connected one with the fewest requests, or NULL. */
 struct network_link *network_link_pick(struct network_client *client);
@@ -110,8 +109,22 @@ struct network_link *network_link_pick(struct network_client *client);
 void network_client_count(
     struct network_client *client, uint16_t type, const struct network_code *code);
 
-/* ---- client.c */
+/* ---- client_sent.c */
+/* Numbers for another message. */
 struct network_trace network_client_trace(struct network_client *client);
+/* What was sent under these numbers and is not answered; NULL: nothing. */
+struct network_pending *network_sent_find(
+    struct network_client *client, const struct network_trace *trace);
+/* Before it is sent; who sends it sets pending->trace. ERR_FULL, ERR_MEMORY. */
+MUST_USE err_t
+network_sent_insert(struct network_pending *pending, const struct network_trace *trace);
+void network_sent_remove(struct network_pending *pending);
+/* NULL: it was not sent by this process, or long ago. */
+const struct network_recent *network_recent_find(struct network_client *client, u128 id);
+void network_recent_keep(struct network_client *client, const struct network_recent *recent);
+void network_recent_forget(struct network_client *client, u128 id);
+
+/* ---- client.c */
 /* An answer that is no 08xx came. */
 void network_client_answered(struct network_client *client, const struct iso8583_message *message);
 /* A connection is UP: what waits is sent. */

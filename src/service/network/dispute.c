@@ -15,7 +15,6 @@
 #define FIELD_COUNT 3U
 #define FIELD_BYTES 747U /* 996 characters */
 #define FIELD_CHARS BASE64_TEXT_SIZE(FIELD_BYTES)
-#define AMOUNT_MAX  INT64_C(999999999999)
 /* 9999-12-31T23:59:59.999Z: what comes later is no moment. */
 #define TIME_MAX_MS UINT64_C(253402300799999)
 
@@ -239,7 +238,7 @@ read_numbers(struct span elements, struct port_rail_notice *notice)
         !network_scope_read(text, &notice->scope) ||
         !iso8583_element_find(elements, NETWORK_NEWS_AMOUNT, &text) ||
         !span_parse_i64(text, &notice->amount) || notice->amount < 1 ||
-        notice->amount > AMOUNT_MAX) {
+        notice->amount > NETWORK_AMOUNT_MAX) {
         return false;
     }
     return iso8583_element_find(elements, NETWORK_NEWS_TIMES, &text) &&

@@ -9,18 +9,15 @@
 #include "base/assert.h"
 #include "base/list.h"
 #include "evidence.h"
+#include "frame.h"
 #include "message.h"
 #include "net/job.h"
-#include "net/stream.h"
 #include "os/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define FRAME      (ISO8583_FRAME_HEAD + ISO8583_MESSAGE_MAX)
-#define INPUT_MAX  (2 * (uint32_t)FRAME)
-#define OUTPUT_MAX (256u << 10)
-#define ACCEPT_MS  10000u
+#define ACCEPT_MS 10000u
 /* The network behind has this long; the simulator answers at once. */
 #define NETWORK_NS (60 * OS_NS_PER_S)
 
@@ -95,15 +92,8 @@ static void
 send_message(struct session *session)
 {
     struct network_host *host = session->host;
-    char frame[FRAME];
-    struct iso8583_refusal refusal;
-    struct buf out;
-    buf_init_fixed(&out, frame + ISO8583_FRAME_HEAD, ISO8583_MESSAGE_MAX);
-    err_t result = iso8583_encode(host->parts.settings.dialect, &host->message, &out, &refusal);
-    if (result == ERR_OK) {
-        iso8583_frame_head(out.size, frame);
-        result = net_stream_send(session->stream, span_of(frame, ISO8583_FRAME_HEAD + out.size));
-    }
+    err_t result =
+        network_frame_send(session->stream, host->parts.settings.dialect, &host->message);
     if (result != ERR_OK && !session->deaf) {
         session->deaf = true;
         TRACE_LOG(
@@ -327,10 +317,10 @@ log_refused(struct network_host *host, const char *problem, unsigned field)
         trace_u64("field", field));
 }
 
-/* False: the session is gone. */
 static bool
-take(struct session *session, struct span text)
+take(void *context, struct span text)
 {
+    struct session *session = context;
     struct network_host *host = session->host;
     struct iso8583_refusal refusal;
     if (iso8583_decode(host->parts.settings.dialect, text, &host->message, &refusal) != ERR_OK) {
@@ -352,20 +342,14 @@ on_data(void *context, struct span input)
 {
     struct session *session = context;
     struct network_host *host = session->host;
+    const struct network_frame_reader reader = {session, take, &host->message};
     size_t used = 0;
-    struct span text;
-    err_t result;
-    while ((result = iso8583_frame_read(span_slice(input, used, input.size), &text)) == ERR_OK) {
-        used += ISO8583_FRAME_HEAD + text.size;
-        bool goes_on = take(session, text);
-        iso8583_wipe(&host->message);
-        if (!goes_on) {
-            return 0;
-        }
-    }
+    err_t result = network_frames_read(&reader, input, &used);
     if (result == ERR_RANGE) {
         log_refused(host, "a frame that is too long", 0);
         session_free(session);
+    }
+    if (result != ERR_OK) {
         return 0;
     }
     if (used > 0 && !idle_later(session)) {
@@ -463,7 +447,7 @@ network_host_create(
             .address = address,
             .port = port,
             .tls = parts->tls,
-            .limits = {INPUT_MAX, OUTPUT_MAX, ACCEPT_MS},
+            .limits = {NETWORK_INPUT_MAX, NETWORK_OUTPUT_MAX, ACCEPT_MS},
             .on_accept = on_accept,
             .hooks = &hooks,
             .context = host,

@@ -7,9 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#define AMOUNT_MAX   INT64_C(999999999999)
-#define ELEMENTS_MAX 999
-#define ID_DIGITS    32
+#define ID_DIGITS 32
 
 /* DE 3: what kind of transaction. */
 #define PROCESS_PURCHASE 0u
@@ -33,6 +31,18 @@ network_date_time(uint64_t unix_s)
     uint64_t date = (uint64_t)(at.tm_mon + 1) * 100 + (uint64_t)at.tm_mday;
     uint64_t clock = (uint64_t)at.tm_hour * 10000 + (uint64_t)at.tm_min * 100 + (uint64_t)at.tm_sec;
     return date * 1000000 + clock;
+}
+
+bool
+network_trace_read(const struct iso8583_message *message, struct network_trace *ret_trace)
+{
+    uint64_t stan;
+    uint64_t date_time;
+    if (!iso8583_get_number(message, 11, &stan) || !iso8583_get_number(message, 7, &date_time)) {
+        return false;
+    }
+    *ret_trace = (struct network_trace){.stan = (uint32_t)stan, .date_time = date_time};
+    return true;
 }
 
 uint16_t
@@ -71,8 +81,7 @@ bool
 network_may_repeat(enum port_rail_operation operation)
 {
     return operation == PORT_RAIL_CAPTURE || operation == PORT_RAIL_VOID ||
-           operation == PORT_RAIL_EVIDENCE || operation == PORT_RAIL_ACCEPT ||
-           network_is_inquiry(operation);
+           network_is_contest(operation) || network_is_inquiry(operation);
 }
 
 bool
@@ -81,12 +90,17 @@ network_is_inquiry(enum port_rail_operation operation)
     return operation == PORT_RAIL_REPORT || operation == PORT_RAIL_NEWS;
 }
 
+bool
+network_is_contest(enum port_rail_operation operation)
+{
+    return operation == PORT_RAIL_EVIDENCE || operation == PORT_RAIL_ACCEPT;
+}
+
 /* Of what moves or holds money. */
 static bool
 has_amount(enum port_rail_operation operation)
 {
-    return !network_is_inquiry(operation) && operation != PORT_RAIL_EVIDENCE &&
-           operation != PORT_RAIL_ACCEPT;
+    return !network_is_inquiry(operation) && !network_is_contest(operation);
 }
 
 void
@@ -120,21 +134,30 @@ network_id_append(struct buf *out, unsigned tag, u128 id)
     iso8583_element_append(out, tag, span_of(text, sizeof(text)));
 }
 
+#define TEXT_MAX 64
+
 /* Printable ASCII only, cut to `size`: what others are is shown as a question mark. */
+static struct span
+plain_text(struct span text, size_t size, char out[TEXT_MAX])
+{
+    ASSERT(size <= TEXT_MAX);
+    text = span_slice(text, 0, size);
+    for (size_t i = 0; i < text.size; i++) {
+        bool printable = text.data[i] >= ' ' && text.data[i] < 0x7f;
+        out[i] = printable ? text.data[i] : '?';
+    }
+    return span_of(out, text.size);
+}
+
+/* Nothing, if there is none. */
 static void
 append_text(struct buf *out, unsigned tag, struct span text, size_t size)
 {
-    char plain[64];
-    ASSERT(size <= sizeof(plain));
-    text = span_slice(text, 0, size);
-    if (text.size == 0) {
-        return;
+    char plain[TEXT_MAX];
+    if (text.size > 0) {
+        iso8583_element_append(out, tag, plain_text(text, size, plain));
+        explicit_bzero(plain, sizeof(plain)); /* it may be the CVC */
     }
-    for (size_t i = 0; i < text.size; i++) {
-        bool printable = text.data[i] >= ' ' && text.data[i] < 0x7f;
-        plain[i] = printable ? text.data[i] : '?';
-    }
-    iso8583_element_append(out, tag, span_of(plain, text.size));
 }
 
 static void
@@ -189,7 +212,7 @@ append_dispute_elements(struct buf *out, const struct network_request *request)
         buf_append_u64(&text, rail->position);
         iso8583_element_append(out, NETWORK_POSITION, buf_span(&text));
     }
-    if (rail->operation == PORT_RAIL_EVIDENCE || rail->operation == PORT_RAIL_ACCEPT) {
+    if (network_is_contest(rail->operation)) {
         network_contest_append(out, rail, request->part);
     }
 }
@@ -197,7 +220,7 @@ append_dispute_elements(struct buf *out, const struct network_request *request)
 static err_t
 set_private(const struct network_request *request, struct iso8583_message *message)
 {
-    char memory[ELEMENTS_MAX];
+    char memory[NETWORK_ELEMENTS_MAX];
     struct buf out;
     const struct port_rail_request *rail = request->rail;
     buf_init_fixed(&out, memory, sizeof(memory));
@@ -238,21 +261,15 @@ set_card(const struct network_request *request, struct iso8583_message *message)
 {
     const struct port_rail_request *rail = request->rail;
     const struct port_network_card *card = request->card;
-    char descriptor[40];
-    struct buf name;
+    char descriptor[TEXT_MAX];
     TRY(iso8583_set(message, 2, span_from_cstr(card->number)));
     TRY(iso8583_set_number(message, 14, card->exp_year % 100U * 100 + card->exp_month));
     TRY(iso8583_set_number(message, 18, request->identity->category));
     TRY(iso8583_set_number(message, 22, rail->off_session ? ENTRY_ON_FILE : ENTRY_ECOMMERCE));
     TRY(iso8583_set_number(
         message, 25, rail->amount.amount == 0 ? CONDITION_VERIFIES : CONDITION_ECOMMERCE));
-    struct span text = span_slice(rail->statement_descriptor, 0, sizeof(descriptor));
-    buf_init_fixed(&name, descriptor, sizeof(descriptor));
-    for (size_t i = 0; i < text.size; i++) {
-        char c = text.data[i];
-        buf_append_byte(&name, c >= ' ' && c < 0x7f ? c : '?');
-    }
-    return iso8583_set_padded(message, 43, buf_span(&name));
+    struct span name = plain_text(rail->statement_descriptor, 40, descriptor);
+    return iso8583_set_padded(message, 43, name);
 }
 
 /* DE 90: zeros for what is not known any more, or is nobody's. */
@@ -303,7 +320,7 @@ network_request_build(const struct network_request *request, struct iso8583_mess
     if (!has_amount(rail->operation)) {
         return evidence ? network_part_set(rail->evidence, request->part, message) : ERR_OK;
     }
-    if (rail->amount.amount < 0 || rail->amount.amount > AMOUNT_MAX) {
+    if (rail->amount.amount < 0 || rail->amount.amount > NETWORK_AMOUNT_MAX) {
         return ERR_RANGE;
     }
     bool refund = rail->operation == PORT_RAIL_REFUND;

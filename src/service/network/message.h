@@ -58,6 +58,19 @@ struct network_trace {
 
 #define NETWORK_STAN_MAX 999999u
 
+static inline bool
+network_trace_equal(const struct network_trace *a, const struct network_trace *b)
+{
+    return a->stan == b->stan && a->date_time == b->date_time;
+}
+
+/* False: the message has none. */
+bool network_trace_read(const struct iso8583_message *message, struct network_trace *ret_trace);
+
+/* DE 4 has twelve digits. */
+#define NETWORK_AMOUNT_MAX INT64_C(999999999999)
+/* Characters of DE 48. */
+#define NETWORK_ELEMENTS_MAX 999
 /* Digits of DE 42. */
 #define NETWORK_SCOPE_DIGITS 15
 /* Bytes of evidence in one message, and of all of it. */
@@ -75,6 +88,8 @@ uint16_t network_answer_type(uint16_t request_type);
 /* An advice is repeated until it is answered; so may an inquiry be, each a new one. */
 bool network_may_repeat(enum port_rail_operation operation);
 bool network_is_inquiry(enum port_rail_operation operation);
+/* The merchant's answer to a dispute: evidence, or an acceptance. */
+bool network_is_contest(enum port_rail_operation operation);
 /* DE 37 of everything that concerns this operation. */
 void network_reference(u128 id, char out[12]);
 

@@ -1,7 +1,8 @@
 /*
  * Confirming an intent: the flow of an authorization, with its crash points.
  *
- *   payments_authorize_begin     wallets: limits reserved, where there are wallets
+ *   payments_authorize_begin     the merchant's lists and rules (risk/), and
+ *                                wallets: limits reserved, where there are wallets
  *     refused                    documents: as declined, at once
  *   reserved                     documents: intent processing, attempt started     (1)
  *   payments_split_prepare       books: the wallet's part is held, if it is split (split.c)
@@ -25,6 +26,7 @@
  */
 #include "descriptor.h"
 #include "flow.h"
+#include "method.h"
 
 #include "base/assert.h"
 #include "os/fault.h"
@@ -159,6 +161,7 @@ save_approved(struct payments_flow *flow)
     intent->latest_charge = charge->header.id;
     intent->last_payment_error = SPAN_EMPTY;
     intent->due = captured ? 0 : intent->capture_before;
+    payments_risk_ended(flow, true);
     payments_attempt_close(&intent->attempt);
     if (captured) {
         TRY(payments_participants_commit(flow, amount));
@@ -211,6 +214,7 @@ save_declined(struct payments_flow *flow, struct span message)
     intent->payment_method = SPAN_EMPTY;
     intent->capture_before = 0;
     intent->due = 0;
+    payments_risk_ended(flow, false);
     payments_attempt_close(&intent->attempt);
     if (flow->void_refused) {
         TRY(payments_suspense_add_void(flow));
@@ -492,7 +496,9 @@ ask_rail(struct payments_flow *flow)
     flow->rail.capture = intent->capture_before == 0;
     flow->rail.off_session = payments_is_off_session(op);
     flow->rail.may_challenge = !flow->rail.off_session && !refuses_action;
-    flow->rail.wants_proof = payments_wants_proof(intent->request_three_d_secure);
+    /* A rule asks of holders who are there: the others agreed to it before. */
+    flow->rail.wants_proof = payments_wants_proof(intent->request_three_d_secure) ||
+                             (flow->risk.wants_proof && flow->rail.may_challenge);
     flow->rail.sets_up = span_equal_cstr(agreed_usage(intent), "off_session");
     flow->rail.statement_descriptor = payments_descriptor(
         resource_op_arena(op), intent->statement_descriptor, intent->statement_descriptor_suffix);
@@ -562,9 +568,17 @@ static void
 begin(struct payments_flow *flow, struct span proof)
 {
     struct payments_intent *intent = flow->intent;
-    if (payments_attempt_open(flow, &intent->attempt, "authorize", intent->amount)) {
-        intent->attempt.proof = proof;
-        flow->reserved_amount = payments_wallet_part(flow);
+    if (!payments_attempt_open(flow, &intent->attempt, "authorize", intent->amount)) {
+        return;
+    }
+    intent->attempt.proof = proof;
+    flow->reserved_amount = payments_wallet_part(flow);
+    if (!payments_risk_judge(flow)) {
+        return;
+    }
+    if (flow->risk.kind == PAYMENTS_RISK_BLOCKED) {
+        reserved(flow);
+    } else {
         payments_wallet_reserve(flow, reserved);
     }
 }

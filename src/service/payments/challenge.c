@@ -16,6 +16,7 @@
  */
 #include "checkout/checkout.h"
 #include "flow.h"
+#include "method.h"
 #include "url.h"
 
 #include "base/assert.h"

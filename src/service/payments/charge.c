@@ -5,6 +5,8 @@
 #include "resource/pages.h"
 #include "json/json.h"
 
+#include <string.h>
+
 #define DETAILS_SIZE_MAX 4096
 
 static const char *
@@ -227,6 +229,48 @@ build_card_details(struct payments_flow *flow)
     return details_end(flow->op, &buf, &json, &flow->charge->payment_method_details);
 }
 
+/* What was said of a payment that was not made. */
+static struct span
+outcome_reason(const struct payments_flow *flow, bool blocked)
+{
+    const struct port_rail_answer *answer = &flow->rail.answer;
+    if (flow->risk.kind == PAYMENTS_RISK_BLOCKED) {
+        return SPAN("rule");
+    }
+    if (blocked && strcmp(answer->risk_level, "highest") == 0) {
+        return SPAN("highest_risk_level");
+    }
+    return span_from_cstr(answer->decline_code);
+}
+
+static const char *
+seller_message(const struct payments_flow *flow, bool approved, bool blocked)
+{
+    if (approved) {
+        return "Payment complete.";
+    }
+    if (flow->risk.kind == PAYMENTS_RISK_BLOCKED) {
+        return "A rule of yours blocked this payment.";
+    }
+    if (blocked && strcmp(flow->rail.answer.risk_level, "highest") == 0) {
+        return "This payment was blocked as too risky.";
+    }
+    return "The bank did not return any further details with this decline.";
+}
+
+static void
+write_risk(const struct payments_flow *flow, struct json_writer *json)
+{
+    const struct port_rail_answer *answer = &flow->rail.answer;
+    json_member_cstr(
+        json, "risk_level", answer->risk_level[0] != '\0' ? answer->risk_level : "normal");
+    if (flow->risk.kind == PAYMENTS_RISK_BLOCKED) {
+        json_member_text(json, "rule", flow->risk.rule); /* nobody gave it a score */
+    } else {
+        json_member_i64(json, "risk_score", answer->risk_score);
+    }
+}
+
 static bool
 build_outcome(struct payments_flow *flow, bool approved)
 {
@@ -248,15 +292,9 @@ build_outcome(struct payments_flow *flow, bool approved)
         : blocked ? "not_sent_to_network"
                   : "declined_by_network");
     json_member_text_or_null(
-        &json, "reason", approved ? SPAN_EMPTY : span_from_cstr(answer->decline_code));
-    json_member_cstr(
-        &json, "risk_level", answer->risk_level[0] != '\0' ? answer->risk_level : "normal");
-    json_member_i64(&json, "risk_score", answer->risk_score);
-    json_member_cstr(
-        &json,
-        "seller_message",
-        approved ? "Payment complete."
-                 : "The bank did not return any further details with this decline.");
+        &json, "reason", approved ? SPAN_EMPTY : outcome_reason(flow, blocked));
+    write_risk(flow, &json);
+    json_member_cstr(&json, "seller_message", seller_message(flow, approved, blocked));
     json_member_cstr(
         &json,
         "type",
@@ -264,16 +302,6 @@ build_outcome(struct payments_flow *flow, bool approved)
         : blocked ? "blocked"
                   : "issuer_declined");
     return details_end(flow->op, &buf, &json, &flow->charge->outcome);
-}
-
-/* Lists find `created` through the id: they must agree, though it was finished much later. */
-static int64_t
-created_of(struct span id)
-{
-    u128 number = 0;
-    bool parsed = id_parse(payments_charge_type.prefix, id, &number);
-    ASSERT(parsed);
-    return (int64_t)(id_unix_ms(number) / 1000);
 }
 
 bool
@@ -290,7 +318,8 @@ payments_charge_build(struct payments_flow *flow)
     flow->charge = charge;
     payments_charge_checks(flow);
     charge->header.id = intent->attempt.charge;
-    charge->header.created = created_of(intent->attempt.charge);
+    /* Of its attempt's beginning, though it was finished much later. */
+    charge->header.created = resource_created_of(&payments_charge_type, intent->attempt.charge);
     charge->amount = intent->attempt.amount;
     charge->currency = intent->currency;
     charge->status = approved ? SPAN("succeeded") : SPAN("failed");

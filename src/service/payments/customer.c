@@ -1,5 +1,6 @@
 /* Customers: who pays, for merchants that remember them. */
 #include "flow.h"
+#include "method.h"
 #include "resource/pages.h"
 
 /* `attached`: the method that the customer is created with, or NULL. False: answered. */

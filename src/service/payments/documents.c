@@ -4,6 +4,7 @@
 #include "payments/payments.h"
 #include "payouts/payout_documents.h"
 #include "resource/fields.h"
+#include "risk/risk.h"
 
 /* The attempt inside a document: flat members with a prefix. */
 #define ATTEMPT_MEMBER(type, kind, member)                                                         \
@@ -154,6 +155,7 @@ static const struct resource_field method_fields[] = {
     RESOURCE_TEXT(payments_method, wallet),
     RESOURCE_TEXT(payments_method, token),
     RESOURCE_TEXT(payments_method, fingerprint),
+    RESOURCE_TEXT(payments_method, bin),
     RESOURCE_TEXT(payments_method, brand),
     RESOURCE_TEXT(payments_method, network),
     RESOURCE_TEXT(payments_method, funding),
@@ -575,5 +577,9 @@ const struct document_kind *const payments_kinds[] = {
     &payments_dispute_kind,
     &payments_feed_cursor_kind,
     &payments_checkout_kind,
+    &payments_value_list_kind,
+    &payments_value_item_kind,
+    &payments_risk_rule_kind,
+    &payments_risk_counter_kind,
 };
 const uint32_t payments_kind_count = sizeof(payments_kinds) / sizeof(payments_kinds[0]);

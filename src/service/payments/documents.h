@@ -205,6 +205,7 @@ struct payments_method {
     struct span wallet;          /* wal_...: nothing of a card is set then */
     struct span token;           /* the vault's */
     struct span fingerprint;
+    struct span bin; /* of the card's number the first six; empty of one that was kept before */
     struct span brand, network, funding, country, last4;
     int64_t exp_month, exp_year;
     struct span cvc_check, address_check, postal_code_check; /* pass fail unavailable, or empty */

@@ -2,18 +2,7 @@
  * One run of a payment, a capture, a cancellation or a refund through the outside world:
  * documents, rail, books, documents. What a flow needs to be picked up by another process is in
  * the document's attempt (documents.h); this struct is only what the present run holds in memory.
- *
- * PAYMENTS-1  The attempt is durable before the rail is asked, and open until the documents that
- *             tell its outcome are durable.
- * PAYMENTS-2  Every rail and ledger id derives from the attempt's id and the step, so any step may
- *             be done again by anybody.
- * PAYMENTS-3  What must not stand is durable as `reversing` before it is reversed.
- * PAYMENTS-4  Money is in the books before a document says that it moved.
- * PAYMENTS-5  amount_refunded, refunds under way included, never exceeds amount_captured.
- * PAYMENTS-8  What a customer answered to a challenge is durable before the rail is asked again,
- *             and a challenge is answered once: the first answer counts.
- * PAYMENTS-9  What came from a code, scanned or shown, pays once, and nothing but what its payer
- *             was asked for: the payment method made of it is not taken again.
+ * README.md has the invariants, PAYMENTS-1 and on.
  */
 #ifndef PAYMENTS_FLOW_H
 #define PAYMENTS_FLOW_H
@@ -38,6 +27,7 @@
 struct json_writer;
 struct payments_dispute; /* dispute.h */
 struct payments_feed;
+struct payments_risk_books; /* risk.h */
 
 /* A merchant's accounts in a currency that are known to exist in the ledger. */
 struct payments_known_accounts;
@@ -51,6 +41,7 @@ struct payments {
     struct resource_sweeper *sweeper;
     struct payments_reconciler *reconciler;
     struct payments_feed *feed; /* of disputes */
+    struct payments_risk_books *risk_books;
     _Atomic uint64_t attempts_open;
     _Atomic int64_t attempt_oldest_s;
     _Atomic uint64_t reconcile_runs;
@@ -62,6 +53,24 @@ struct payments {
     _Atomic uint64_t payouts_failed;
     _Atomic uint64_t disputes_due_soon;
     _Atomic uint64_t disputes_unplaced;
+    _Atomic uint64_t blocked_by_list;
+    _Atomic uint64_t blocked_by_rule;
+    _Atomic uint64_t blocked_by_network;
+};
+
+/* What a merchant's lists and rules said of a payment by card (risk/risk.h). */
+enum payments_risk_kind {
+    PAYMENTS_RISK_NONE,
+    PAYMENTS_RISK_ALLOWED,
+    PAYMENTS_RISK_BLOCKED,
+};
+
+struct payments_verdict {
+    enum payments_risk_kind kind;
+    bool by_list;        /* a default list blocked it, and no rule of the merchant's */
+    bool wants_proof;    /* a rule requests 3-D Secure */
+    struct span rule;    /* that blocked it */
+    struct span address; /* where it comes from, as the request says; empty: it does not */
 };
 
 enum payments_posting {
@@ -70,7 +79,8 @@ enum payments_posting {
     PAYMENTS_POSTING_UNKNOWN, /* ask again later under the same ids */
 };
 
-struct payments_checkout; /* checkout.h */
+struct payments_checkout;      /* checkout.h */
+struct payments_method_params; /* method.h */
 
 struct payments_flow {
     struct payments *payments;
@@ -85,7 +95,8 @@ struct payments_flow {
     struct payments_setup_attempt *setup_attempt;
     struct payments_checkout *checkout;
     bool merchant_closed; /* nothing new begins on its pages */
-    bool page;            /* it runs for a person's browser: answers are pages and redirects */
+    struct payments_verdict risk;
+    bool page; /* it runs for a person's browser: answers are pages and redirects */
     /* What is answered instead of the intent and of the page; NULL: nothing. */
     void (*answer_step)(struct payments_flow *flow);
     u128 attempt_id;
@@ -299,7 +310,7 @@ void payments_suspense_list(struct resource_op *op);
 void payments_suspense_retrieve(struct resource_op *op);
 void payments_suspense_resolve(struct resource_op *op);
 
-/* --- posting.c: the books (docs/accounting.md) --- */
+/* --- posting_submit.c --- */
 
 /* The platform's accounts are those that the merchant's payments use. */
 u128 payments_merchant_account(
@@ -308,11 +319,9 @@ u128 payments_merchant_account(
     enum books_account account,
     const struct currency *currency);
 
-typedef void (*payments_posted_step)(struct payments_flow *flow, enum payments_posting posting);
+void payments_known_accounts_destroy(struct payments *payments);
 
-/* Gross into the merchant's balance, fee out of it; from there on to a destination wallet, if the
- * intent has one. Cards pay into the pending balance, wallets into the available one. */
-void payments_post_payment(struct payments_flow *flow, payments_posted_step step);
+typedef void (*payments_posted_step)(struct payments_flow *flow, enum payments_posting posting);
 
 /* --- booked.c --- */
 
@@ -337,8 +346,11 @@ void payments_post_split_let_go(struct payments_flow *flow, payments_posted_step
 /* What payments_post_split_keep made. */
 u128 payments_split_kept_id(const struct payments_flow *flow);
 
-/* --- posting.c --- */
+/* --- posting.c: the books (docs/accounting.md) --- */
 
+/* Gross into the merchant's balance, fee out of it; from there on to a destination wallet, if the
+ * intent has one. Cards pay into the pending balance, wallets into the available one. */
+void payments_post_payment(struct payments_flow *flow, payments_posted_step step);
 /* A hold of the authorized amount. */
 void payments_post_hold(struct payments_flow *flow, payments_posted_step step);
 /* Part or all of a hold becomes a payment; the fee is taken. */
@@ -356,37 +368,6 @@ void payments_post_refund_failure(struct payments_flow *flow, payments_posted_st
 /* The fee on a captured amount, in the public API's units. */
 int64_t payments_fee(
     const struct payments *payments, int64_t api_amount, const struct currency *currency);
-void payments_known_accounts_destroy(struct payments *payments);
-
-/* --- method.c --- */
-
-/* False if answered: flow->method has paid, or was to pay, by a code (PAYMENTS-9), or was detached
- * (PAYMENTS-13). */
-bool payments_method_is_reusable(struct payments_flow *flow);
-/* Takes it from its customer, and with it what was agreed with the customer; the caller saves. */
-void payments_method_detached(struct payments_method *method);
-/* An update says that there is to be none. */
-bool payments_method_is_unset(struct resource_op *op);
-/* Finds or makes flow->method from payment_method, payment_method_data or the intent, then runs
- * `step`. flow->method stays NULL if none was named. Answers the operation on errors. */
-void payments_method_choose(struct payments_flow *flow, void (*step)(struct payments_flow *flow));
-/* Loads a stored one into flow->method; false if answered. */
-bool payments_method_load(struct payments_flow *flow, struct span id);
-
-/* Asks the issuer of flow->method whether the card is good, without a challenge, and then runs
- * `step`; or answers with its decline. */
-void payments_method_verify(struct payments_flow *flow, void (*step)(struct payments_flow *flow));
-
-/* What an authorization taught about flow->method, besides its checks. */
-struct payments_method_news {
-    struct span customer;  /* whose it is from now on, if it is nobody's; empty: no change */
-    struct span agreement; /* that set it up to be charged off session; empty: no change */
-};
-
-/* Saves flow->method with its checks and the news, over whatever somebody else wrote to it in the
- * meantime: a payment method has no lock, and that must not stop a payment. */
-MUST_USE err_t
-payments_method_learn(struct payments_flow *flow, const struct payments_method_news *news);
 
 /* --- customer.c --- */
 
@@ -449,16 +430,6 @@ void payments_payer_ask(struct payments_flow *flow);
  * page if there is none. */
 void payments_page_answer(struct payments_flow *flow);
 
-/* "card", "wallet", "mobile_qr". Static. */
-const char *payments_method_type_name(const struct payments_method *method);
-struct span payments_method_redisplay(const struct payments_method *method);
-/* Answers those of a customer, or all if that is empty, of the type that is asked for. */
-void payments_method_list_of(struct resource_op *op, struct span customer, struct span url);
-/* Whether it is of one of these types, a JSON array. */
-bool payments_method_is_of(const struct payments_method *method, struct span types);
-/* Whether the intent takes flow->method's type of payment method; false if answered. */
-bool payments_method_may_pay(struct payments_flow *flow);
-
 /* --- checkout_flow.c: sessions on whose page an intent is paid --- */
 
 /* In the write that opens an attempt, or a wait, from the page; else nothing. */
@@ -468,6 +439,19 @@ MUST_USE err_t payments_checkout_confirmed(struct payments_flow *flow);
 MUST_USE err_t payments_checkout_follow(struct payments_flow *flow);
 /* True: the operation was answered, as the intent is its session's to change. */
 bool payments_checkout_owns(struct payments_flow *flow, const char *verb);
+
+/* --- risk/: lists and rules --- */
+
+/* Of a payment, or a setup, whose attempt has just been opened: flow->risk; if it is blocked, with
+ * a decline in flow->rail.answer. False if answered. */
+bool payments_risk_judge(struct payments_flow *flow);
+/* In the write that ends an attempt to authorize, or a setup that is blocked: what rules count is
+ * counted, and what was blocked. */
+void payments_risk_ended(struct payments_flow *flow, bool approved);
+/* Removes what is counted of long ago. */
+void payments_risk_sweep(struct payments *payments);
+MUST_USE err_t payments_risk_books_create(struct payments_risk_books **ret_books);
+void payments_risk_books_destroy(struct payments_risk_books **books);
 
 /* --- charge.c --- */
 
@@ -521,8 +505,6 @@ void payments_refund_resume(struct payments_flow *flow);
 void payments_void_expired(struct payments_flow *flow);
 /* Cancels flow->intent, which is not authorized and has no attempt open. */
 void payments_cancel_unpaid(struct payments_flow *flow);
-/* Asks the rail what became of an accepted refund. */
-void payments_refund_check(struct payments_flow *flow);
 
 /* A new intent in flow->intent, not stored, with the standard settings; false if answered. */
 bool payments_intent_new(struct payments_flow *flow, int64_t amount, struct span currency);
@@ -583,7 +565,7 @@ void payments_settle_sweep(struct payments *payments);
 void payments_reconciler_start(struct payments *payments);
 void payments_reconciler_destroy(struct payments *payments);
 
-/* --- handlers, named in routes.c --- */
+/* --- handlers, named in routes.c, routes_qr.c and routes_setup.c --- */
 
 void payments_intent_create(struct resource_op *op);
 void payments_payer_approve(struct resource_op *op);
@@ -635,25 +617,8 @@ void payments_refund_create(struct resource_op *op);
 void payments_refund_retrieve(struct resource_op *op);
 void payments_refund_update(struct resource_op *op);
 void payments_refund_list(struct resource_op *op);
-void payments_dispute_retrieve(struct resource_op *op);
-void payments_dispute_list(struct resource_op *op);
-void payments_dispute_update(struct resource_op *op);
-void payments_dispute_close(struct resource_op *op);
 void payments_balance_retrieve(struct resource_op *op);
 void payments_balance_transaction_retrieve(struct resource_op *op);
 void payments_balance_transaction_list(struct resource_op *op);
-void payments_account_retrieve(struct resource_op *op);
-void payments_account_update(struct resource_op *op);
-void payments_external_account_create(struct resource_op *op);
-void payments_external_account_retrieve(struct resource_op *op);
-void payments_external_account_update(struct resource_op *op);
-void payments_external_account_delete(struct resource_op *op);
-void payments_external_account_list(struct resource_op *op);
-void payments_payout_create(struct resource_op *op);
-void payments_payout_retrieve(struct resource_op *op);
-void payments_payout_update(struct resource_op *op);
-void payments_payout_cancel(struct resource_op *op);
-void payments_payout_reverse(struct resource_op *op);
-void payments_payout_list(struct resource_op *op);
 
 #endif

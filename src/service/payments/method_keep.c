@@ -1,5 +1,6 @@
 /* Payment methods that stay: whether they are good, whose they become, what was learnt of them. */
 #include "flow.h"
+#include "method.h"
 
 #include <string.h>
 

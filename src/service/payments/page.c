@@ -10,6 +10,7 @@
 #include "page.h"
 
 #include "flow.h"
+#include "method.h"
 #include "url.h"
 
 #include <string.h>

@@ -44,6 +44,7 @@ static const struct {
     {payments_payout_route_table, &payments_payout_route_count},
     {payments_dispute_route_table, &payments_dispute_route_count},
     {payments_checkout_route_table, &payments_checkout_route_count},
+    {payments_risk_route_table, &payments_risk_route_count},
 };
 
 static err_t
@@ -77,6 +78,9 @@ payments_create(const struct payments_parts *parts, struct payments **ret_paymen
     payments->parts = *parts;
     payments->memo = calloc(1, sizeof(*payments->memo));
     err_t error = payments->memo == NULL ? ERR_MEMORY : routes_bind(payments);
+    if (error == ERR_OK) {
+        error = payments_risk_books_create(&payments->risk_books);
+    }
     if (error != ERR_OK) {
         payments_destroy(&payments);
         return error;
@@ -100,6 +104,7 @@ payments_destroy(struct payments **payments)
         free(gone->routes[i]);
     }
     free(gone->memo);
+    payments_risk_books_destroy(&gone->risk_books);
     payments_feed_destroy(gone);
     free(gone);
 }
@@ -135,5 +140,8 @@ payments_health(const struct payments *payments)
         .payouts_failed = atomic_load(&payments->payouts_failed),
         .disputes_due_soon = atomic_load(&payments->disputes_due_soon),
         .disputes_unplaced = atomic_load(&payments->disputes_unplaced),
+        .blocked_by_list = atomic_load(&payments->blocked_by_list),
+        .blocked_by_rule = atomic_load(&payments->blocked_by_rule),
+        .blocked_by_network = atomic_load(&payments->blocked_by_network),
     };
 }

@@ -1,8 +1,13 @@
-/* What the files that make postings share: posting.c, posting_split.c, suspense.c. */
+/*
+ * What the files that make postings share: posting.c, posting_split.c, suspense.c say what moves,
+ * posting_submit.c brings it into the ledger.
+ */
 #ifndef PAYMENTS_POSTING_H
 #define PAYMENTS_POSTING_H
 
 #include "flow.h"
+
+/* --- posting_submit.c --- */
 
 /* The merchant's or the platform's account in the flow's currency. */
 u128 payments_books_account(const struct payments_flow *flow, enum books_account account);
@@ -15,15 +20,8 @@ struct ledger_transfer *payments_transfer_add(
  * loop. */
 void payments_ledger_submit(
     struct payments_flow *flow, void (*done)(struct port_ledger_request *request));
-/* What a wallet's statement finds the charge by: its own attempt's number, of which a later capture
- * has another. */
-u128 payments_charge_number(const struct payments_charge *charge);
 /* The public API's amount as ledger units. */
 u128 payments_ledger_amount(const struct payments_flow *flow, int64_t api_amount);
-/* The fee of the open attempt, if there is one. */
-void payments_add_fee(struct payments_flow *flow);
-/* Voids what the books hold for the card of flow->charge. */
-void payments_add_hold_void(struct payments_flow *flow, u128 base, const char *step);
 /* A new step: no transfers, linked. */
 void payments_posting_begin(struct payments_flow *flow);
 /* Posts what was added, all of it or nothing. */
@@ -33,8 +31,22 @@ void payments_posting_submit_each(
     struct payments_flow *flow,
     enum payments_posting (*judge)(const struct payments_flow *flow),
     payments_posted_step step);
+/* What was added is the first of two steps, `rest` adds the other one's. */
+void payments_posting_submit_in_two(
+    struct payments_flow *flow,
+    void (*rest)(struct payments_flow *flow),
+    payments_posted_step step);
+
+/* --- posting.c --- */
+
+/* Voids what the books hold for the card of flow->charge. */
+void payments_add_hold_void(struct payments_flow *flow, u128 base, const char *step);
 
 /* --- posting_split.c: the wallet's part, added to a step of posting.c --- */
+
+/* What a wallet's statement finds the charge by: its own attempt's number, of which a later capture
+ * has another. */
+u128 payments_charge_number(const struct payments_charge *charge);
 
 /* Of a payment: the hold is posted. */
 void payments_add_split_payment(struct payments_flow *flow);

@@ -36,10 +36,7 @@ hold_of_charge(const struct payments_flow *flow)
 u128
 payments_charge_number(const struct payments_charge *charge)
 {
-    u128 number = 0;
-    bool parsed = id_parse(payments_charge_type.prefix, charge->header.id, &number);
-    ASSERT(parsed);
-    return number;
+    return resource_number(&payments_charge_type, charge->header.id);
 }
 
 static struct ledger_transfer *

@@ -6,7 +6,7 @@
  *   ask_rail                 rail: refund, repeated under its id until it answers      (2)
  *   post                     books: the merchant's money goes back                     (3)
  *   finish                   documents: refund, transaction, events, key               (4)
- *   payments_refund_check    rail: report; some refunds fail days after they were
+ *   check_accepted           rail: report; some refunds fail days after they were
  *                            accepted, and then the books and the charge take them back
  *
  * Of a split payment the wallet gets back first (SPLIT-2). The rail is asked for the card's part,
@@ -504,8 +504,8 @@ checked(struct payments_flow *flow)
     UNREACHABLE();
 }
 
-void
-payments_refund_check(struct payments_flow *flow)
+static void
+check_accepted(struct payments_flow *flow)
 {
     payments_attempt_resume(flow, &flow->refund->attempt);
     flow->rail.operation = PORT_RAIL_REPORT;
@@ -517,7 +517,7 @@ void
 payments_refund_resume(struct payments_flow *flow)
 {
     if (span_equal_cstr(flow->refund->attempt.state, "booked")) {
-        payments_refund_check(flow);
+        check_accepted(flow);
         return;
     }
     payments_attempt_resume(flow, &flow->refund->attempt);

@@ -4,6 +4,7 @@
 
 #include "descriptor.h"
 #include "flow.h"
+#include "method.h"
 #include "payouts/payout_documents.h"
 #include "json/json.h"
 

@@ -18,5 +18,7 @@ extern const struct resource_route payments_payout_route_table[];
 extern const uint32_t payments_payout_route_count;
 extern const struct resource_route payments_dispute_route_table[];
 extern const uint32_t payments_dispute_route_count;
+extern const struct resource_route payments_risk_route_table[];
+extern const uint32_t payments_risk_route_count;
 
 #endif

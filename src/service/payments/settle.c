@@ -41,9 +41,7 @@ fill_transfer(struct settle *settle, uint32_t index)
         payments_merchant_account(settle->payments, caller, BOOKS_MERCHANT_PENDING, currency);
     u128 available =
         payments_merchant_account(settle->payments, caller, BOOKS_MERCHANT_AVAILABLE, currency);
-    u128 id = 0;
-    bool parsed = id_parse(payments_balance_transaction_type.prefix, transaction->header.id, &id);
-    ASSERT(parsed);
+    u128 id = resource_number(&payments_balance_transaction_type, transaction->header.id);
     struct ledger_transfer *transfer = &settle->transfers[index];
     memset(transfer, 0, sizeof(*transfer));
     transfer->id = resource_derived_id(id, "settle");

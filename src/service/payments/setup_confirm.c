@@ -2,6 +2,7 @@
  * Confirming a setup: the issuer says whether the card is good to be charged later.
  *
  *   payments_setup_begin    documents: setup processing, attempt started           (1)
+ *     blocked               the same as declined: by a list of the merchant's (risk/)
  *   ask_rail                rail: authorize of nothing, repeated under its id until it answers (2)
  *     challenged            documents: requires_action, attempt closed; once the customer has
  *                           passed (challenge.c), (1) again, with the proof
@@ -12,6 +13,7 @@
  * that the vault cannot read is declined after some tries (PAYMENTS-14).
  */
 #include "flow.h"
+#include "method.h"
 #include "setup_machine.h"
 
 #include "base/assert.h"
@@ -269,9 +271,17 @@ begin(struct payments_flow *flow, struct span proof)
         return;
     }
     flow->setup->attempt.proof = proof;
+    if (!payments_risk_judge(flow)) {
+        return;
+    }
     err_t error = save_attempt(flow);
     if (error != ERR_OK) {
         resource_internal(flow->op, error, "setup");
+        return;
+    }
+    if (flow->risk.kind == PAYMENTS_RISK_BLOCKED) {
+        payments_risk_ended(flow, false);
+        finish_declined(flow);
         return;
     }
     resource_after_commit(flow->op, attempt_is_durable);

@@ -25,6 +25,7 @@
  *          wallet's place, and an item of suspense.c says so in the same commit.
  */
 #include "flow.h"
+#include "method.h"
 #include "split_rule.h"
 
 #include "base/assert.h"

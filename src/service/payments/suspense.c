@@ -156,10 +156,7 @@ judge(const struct payments_flow *flow)
 static u128
 item_number(const struct payments_suspense *item)
 {
-    u128 number = 0;
-    bool parsed = id_parse(payments_suspense_type.prefix, item->header.id, &number);
-    ASSERT(parsed);
-    return number;
+    return resource_number(&payments_suspense_type, item->header.id);
 }
 
 static void
@@ -197,9 +194,8 @@ try_is_durable(struct resource_op *op)
     /* Statements of the wallet name the charge or the refund. */
     const struct resource_type *type =
         is_of_capture(item) ? &payments_charge_type : &payments_refund_type;
-    bool parsed = id_parse(
-        type->prefix, is_of_capture(item) ? item->charge : item->refund, &transfer->user_data_128);
-    ASSERT(parsed);
+    transfer->user_data_128 =
+        resource_number(type, is_of_capture(item) ? item->charge : item->refund);
     payments_posting_submit_each(flow, judge, resolved);
 }
 

@@ -285,6 +285,7 @@ turn(void *service, bool leads)
     struct payments *payments = service;
     if (leads) {
         payments_settle_sweep(payments);
+        payments_risk_sweep(payments);
         payments_payouts_look(payments);
     } else {
         atomic_store(&payments->payouts_in_transit, 0);

@@ -47,15 +47,6 @@ wallets_amount(struct resource_op *op, const char *param, struct span currency, 
     return true;
 }
 
-u128
-wallets_number(const struct resource_type *type, struct span id)
-{
-    u128 number = 0;
-    bool parsed = id_parse(type->prefix, id, &number);
-    ASSERT(parsed);
-    return number;
-}
-
 /* By which its trace is found, and for a transfer what a sweep links to. */
 static void
 remember_trace(struct wallets_flow *flow, const struct wallets_attempt *attempt)

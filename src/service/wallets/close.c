@@ -42,7 +42,7 @@ movement(struct wallets_flow *flow, const char *step)
 {
     char name[48];
     const struct wallets_wallet *wallet = flow->wallet;
-    u128 number = wallets_number(&wallets_wallet_type, wallet->header.id);
+    u128 number = resource_number(&wallets_wallet_type, wallet->header.id);
     (void)snprintf(name, sizeof(name), "%s %lld", step, (long long)wallet->closings);
     return wallets_movement(flow, number, name, BOOKS_WALLET_CLOSING, wallet->currency);
 }

@@ -106,8 +106,6 @@ struct money wallets_money(int64_t api_amount, struct span currency);
 /* The parameter as an amount of the currency; false: the operation was answered. */
 bool wallets_amount(
     struct resource_op *op, const char *param, struct span currency, int64_t *ret_amount);
-/* The number inside a public id of this service's. */
-u128 wallets_number(const struct resource_type *type, struct span id);
 
 /* --- attempt.c: the attempt inside a document --- */
 

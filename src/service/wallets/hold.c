@@ -63,7 +63,7 @@ static struct ledger_transfer *
 movement(struct wallets_flow *flow, const char *step)
 {
     const struct wallets_hold *hold = flow->hold;
-    u128 number = wallets_number(&wallets_hold_type, hold->header.id);
+    u128 number = resource_number(&wallets_hold_type, hold->header.id);
     return wallets_movement(flow, number, step, BOOKS_WALLET_HOLD, hold->currency);
 }
 
@@ -71,7 +71,7 @@ movement(struct wallets_flow *flow, const char *step)
 static u128
 held_id(const struct wallets_flow *flow)
 {
-    return resource_derived_id(wallets_number(&wallets_hold_type, flow->hold->header.id), "hold");
+    return resource_derived_id(resource_number(&wallets_hold_type, flow->hold->header.id), "hold");
 }
 
 /* ------------------------------------------------------------------------------- creation --- */

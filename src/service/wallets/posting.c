@@ -102,7 +102,7 @@ wallets_post_accounts(struct wallets_flow *flow, wallets_posted_step step)
         if (roles[i] == BOOKS_WALLET) {
             account->flags |= LEDGER_ACCOUNT_DEBITS_MUST_NOT_EXCEED_CREDITS;
             account->user_data_64 = wallet->header.scope;
-            account->user_data_128 = wallets_number(&wallets_wallet_type, wallet->header.id);
+            account->user_data_128 = resource_number(&wallets_wallet_type, wallet->header.id);
         }
     }
     flow->posted_step = step;

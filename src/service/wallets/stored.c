@@ -31,7 +31,7 @@ wallets_expect_transfer(
     }
     bool moved = span_equal_cstr(transfer->status, "succeeded");
     int64_t amount = wallets_money(transfer->amount, transfer->currency).amount;
-    u128 number = wallets_number(&wallets_transfer_type, transfer->header.id);
+    u128 number = resource_number(&wallets_transfer_type, transfer->header.id);
     expected[0] = step_of(number, "send", moved ? amount : -1);
     return 1;
 }
@@ -47,7 +47,7 @@ wallets_expect_hold(
     bool failed = span_equal_cstr(hold->status, "failed");
     int64_t held = wallets_money(hold->amount, hold->currency).amount;
     int64_t moved = wallets_money(hold->amount_captured, hold->currency).amount;
-    u128 number = wallets_number(&wallets_hold_type, hold->header.id);
+    u128 number = resource_number(&wallets_hold_type, hold->header.id);
     expected[0] = step_of(number, "hold", failed ? -1 : held);
     expected[1] = step_of(number, "capture", captured ? moved : -1);
     return 2;
@@ -85,7 +85,7 @@ wallets_expect_withdrawal(
     bool returned = span_equal_cstr(withdrawal->status, "returned");
     bool paid = returned || span_equal_cstr(withdrawal->status, "paid");
     int64_t amount = wallets_money(withdrawal->amount, withdrawal->currency).amount;
-    u128 number = wallets_number(&wallets_withdrawal_type, withdrawal->header.id);
+    u128 number = resource_number(&wallets_withdrawal_type, withdrawal->header.id);
     expected[0] = step_of(number, "paid", paid ? amount : -1);
     /* While it is watched, the return may be in the books before the document says so. */
     if (!returned && withdrawal->due != 0) {

@@ -116,7 +116,7 @@ send_money(struct resource_op *op)
     struct wallets_flow *flow = wallets_flow_of(op);
     const struct wallets_transfer *transfer = flow->transfer;
     FAULT_POINT("wallet-transfer-before-post");
-    u128 number = wallets_number(&wallets_transfer_type, transfer->header.id);
+    u128 number = resource_number(&wallets_transfer_type, transfer->header.id);
     bool deposit = transfer->from.size == 0;
     struct ledger_transfer *movement = wallets_movement(
         flow, number, "send", deposit ? BOOKS_DEPOSIT : BOOKS_WALLET_TRANSFER, transfer->currency);

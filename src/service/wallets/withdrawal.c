@@ -45,7 +45,7 @@ answer_unknown(struct wallets_flow *flow)
 static u128
 number_of(const struct wallets_flow *flow)
 {
-    return wallets_number(&wallets_withdrawal_type, flow->withdrawal->header.id);
+    return resource_number(&wallets_withdrawal_type, flow->withdrawal->header.id);
 }
 
 static struct ledger_transfer *

@@ -58,8 +58,6 @@ MUST_USE err_t emvqr_refuse(
     const struct emvqr_code *code,
     const struct emvqr_node *node);
 
-/* Whether the node is one that holds objects, by its place. */
-bool emvqr_is_template(const struct emvqr_code *code, const struct emvqr_node *node);
 /* One of those whose content is its owner's: 80 to 99, 62-50 to 62-99. */
 bool emvqr_is_own_template(const struct emvqr_code *code, const struct emvqr_node *node);
 /* Whether its object 00 says whose it is: those, and accounts. */

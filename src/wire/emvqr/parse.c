@@ -39,8 +39,9 @@ emvqr_has_identifier(const struct emvqr_code *code, const struct emvqr_node *nod
     return is_account_template(node) || emvqr_is_own_template(code, node);
 }
 
-bool
-emvqr_is_template(const struct emvqr_code *code, const struct emvqr_node *node)
+/* Whether the node is one that holds objects, by its place. */
+static bool
+is_template(const struct emvqr_code *code, const struct emvqr_node *node)
 {
     return emvqr_has_identifier(code, node) ||
            (node->parent == EMVQR_NO_NODE &&
@@ -161,7 +162,7 @@ read_as(struct reading *reading, enum emvqr_length_unit unit)
         const struct emvqr_node *node = &code->nodes[i];
         if (emvqr_is_own_template(code, node)) {
             read_own_template(reading, (uint8_t)i);
-        } else if (emvqr_is_template(code, node)) {
+        } else if (is_template(code, node)) {
             TRY(read_objects(reading, (uint8_t)i, node->value));
         }
     }

@@ -31,7 +31,6 @@
 #include "port/cache.h"
 #include "trace/log.h"
 
-#define REDIS_URL_SIZE     512
 #define REDIS_MESSAGE_SIZE 256
 
 struct redis;

@@ -84,6 +84,11 @@ MUST_USE err_t resource_load(
  * if it is not. */
 void *resource_require(
     struct resource_op *op, const struct resource_type *type, const char *param, struct span id);
+/* The number inside an id of the type. Whoever stored the id has checked it. */
+u128 resource_number(const struct resource_type *type, struct span id);
+/* When an object of that id was made, in unix seconds: lists find `created` through the id, so the
+ * two must agree. */
+int64_t resource_created_of(const struct resource_type *type, struct span id);
 /*
  * For a rule that looks whether something is there before it writes, and that no lock covers: among
  * processes that share the documents, of two operations that guard the same name at once one loses
@@ -187,6 +192,8 @@ void resource_render_leave(struct resource_render *render, struct resource_expan
 /* Writes the head that every object has: id, object, created, livemode. */
 void resource_render_header(
     struct resource_render *render, const struct resource_type *type, const void *document);
+/* Something that the object shows could not be read: the rendering fails, if this is an error. */
+void resource_render_note(struct resource_render *render, err_t error);
 /* The whole object, unexpanded, as text in the arena: for events. */
 struct span resource_render_text(
     struct resource_op *op, const struct resource_type *type, const void *document);

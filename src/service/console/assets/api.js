@@ -50,7 +50,7 @@ function addParam(form, name, value) {
   }
 }
 
-export function encode(params) {
+function encode(params) {
   const form = new URLSearchParams();
   for (const [name, value] of Object.entries(params || {})) {
     addParam(form, name, value);
@@ -161,7 +161,8 @@ export function newIdempotencyKey() {
   return `console-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
 }
 
-/* The first `bound` objects of a list or a search, by pages; `more`: there are others behind. */
+/* CONSOLE-6: the first `bound` objects of a list or a search, by pages; `more`: there are others
+ * behind. */
 export async function gather(path, params, bound, signal, expand = []) {
   const objects = [];
   let page = {};

@@ -1,10 +1,9 @@
 /* The balance, and the entries that it is made of. */
 import { get } from './api.js';
-import { badge, decimal, idOf, isoTime, money, reference, time } from './format.js';
-import { createdParam } from './payments.js';
-import { CURRENCIES } from './format.js';
+import { createdColumn, createdParam, currencyFilter, dateFilters, statusColumn } from './columns.js';
+import { decimal, idOf, isoTime, money, reference, time, words } from './format.js';
 import { h } from './dom.js';
-import { listView, table } from './list.js';
+import { listView, tableOrNone } from './list.js';
 import { section } from './detail.js';
 
 /* Available and pending, a row for each currency. */
@@ -16,7 +15,8 @@ export async function balances(signal) {
       rows.set(currency, { currency, ...rows.get(currency), [name]: amount });
     }
   }
-  return rows.size === 0 ? h('p', { class: 'empty' }, 'No money yet.') : table({
+  return tableOrNone({
+    none: 'No money yet.',
     columns: [
       { title: 'Currency', cell: (row) => row.currency.toUpperCase() },
       { title: 'Available', kind: 'number', cell: (row) => money(row.available || 0, row.currency) },
@@ -34,12 +34,12 @@ const columns = [
   },
   { title: 'Fee', kind: 'number', cell: (one) => money(one.fee, one.currency) },
   { title: 'Net', kind: 'number', cell: (one) => money(one.net, one.currency) },
-  { title: 'Type', cell: (one) => one.type.replaceAll('_', ' '), csv: (one) => one.type },
-  { title: 'Status', cell: (one) => badge(one.status), csv: (one) => one.status },
+  { title: 'Type', cell: (one) => words(one.type), csv: (one) => one.type },
+  statusColumn,
   { title: 'Source', kind: 'text', cell: (one) => reference(one.source), csv: (one) => idOf(one.source) },
   { title: 'Available on', cell: (one) => time(one.available_on, true),
     csv: (one) => isoTime(one.available_on) },
-  { title: 'Created', cell: (one) => time(one.created), csv: (one) => isoTime(one.created) },
+  createdColumn,
 ];
 
 export function balance(ctx) {
@@ -56,12 +56,8 @@ export function balance(ctx) {
         },
       }),
       filters: [
-        { name: 'type', label: 'Type', placeholder: 'charge' },
-        { name: 'currency', label: 'Currency', kind: 'select',
-          options: CURRENCIES.map((code) => [code, code.toUpperCase()]) },
-        { name: 'source', label: 'Source', placeholder: 'ch_... or re_...' },
-        { name: 'from', label: 'From', kind: 'date' },
-        { name: 'to', label: 'To', kind: 'date' },
+        { name: 'type', label: 'Type', placeholder: 'charge' }, currencyFilter,
+        { name: 'source', label: 'Source', placeholder: 'ch_... or re_...' }, ...dateFilters,
       ],
       empty: 'No entries are like that.',
     })));

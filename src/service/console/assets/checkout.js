@@ -1,11 +1,12 @@
 /* Checkout sessions: pages on which a payer pays, and the links to them. */
 import { ApiError, at, get, post } from './api.js';
-import { badge, decimal, idOf, isoTime, money, parseAmount, time } from './format.js';
-import { button, h, link, outward } from './dom.js';
+import { amountColumn, createdColumn, createdParam, customerFilter, customerLink, dateFilters, paymentColumn,
+  paymentFilter, paymentLink, statusTabs, textColumn } from './columns.js';
+import { badge, decimal, money, parseAmount, time } from './format.js';
+import { button, empty, h, outward } from './dom.js';
 import { copyBox, currencyField, openForm } from './form.js';
-import { detailPage, metadataNode } from './detail.js';
+import { detailPage, metadataSection } from './detail.js';
 import { listPage, table } from './list.js';
-import { createdParam } from './payments.js';
 import { ownPicture } from './payment.js';
 
 const ITEMS_MAX = 100;
@@ -45,7 +46,8 @@ function readItem(item, place, currency) {
   }
   const amount = parseAmount(item.price.value, currency);
   if (amount === null) {
-    refuse(item.price, `Item ${place}: a price in ${currency.toUpperCase()} is like ${decimal(1250, currency)}.`);
+    refuse(item.price,
+      `Item ${place}: a price in ${currency.toUpperCase()} is like ${decimal(1250, currency)}.`);
   }
   if (!/^[1-9]\d{0,5}$/.test(item.quantity.value.trim())) {
     refuse(item.quantity, `Item ${place}: a quantity is a whole number from 1.`);
@@ -97,7 +99,7 @@ function create(ctx) {
         placeholder: 'https://shop.example/cart' },
       { name: 'payment_method_types', label: 'Paid by', kind: 'select', options: METHODS },
       { name: 'later', label: 'Only hold it, to capture later', kind: 'checkbox' },
-      { name: 'customer', label: 'Customer', placeholder: 'cus_...' },
+      customerFilter,
       { name: 'customer_email', label: 'E-mail', kind: 'email', maximum: 254,
         hint: 'Left out, the payer is asked for it.' },
       { name: 'client_reference_id', label: 'Your reference', maximum: 200, placeholder: 'order-6735' },
@@ -117,8 +119,6 @@ function create(ctx) {
 const statusOf = (one) => [badge(one.status), one.status === 'complete' && one.payment_status === 'unpaid'
   ? badge('requires_capture') : ''];
 const emailOf = (one) => (one.customer_details && one.customer_details.email) || one.customer_email;
-const paymentOf = (one) => idOf(one.payment_intent) &&
-  link(`#/payments/${idOf(one.payment_intent)}`, idOf(one.payment_intent));
 
 export function sessions(ctx) {
   listPage(ctx, {
@@ -132,26 +132,14 @@ export function sessions(ctx) {
         created: createdParam(filters),
       },
     }),
-    tabs: { name: 'status', options: [['', 'All'], ['open', 'Open'], ['complete', 'Complete'],
-      ['expired', 'Expired']] },
-    filters: [
-      { name: 'customer', label: 'Customer', placeholder: 'cus_...' },
-      { name: 'payment_intent', label: 'Payment', placeholder: 'pi_...' },
-      { name: 'from', label: 'From', kind: 'date' }, { name: 'to', label: 'To', kind: 'date' },
-    ],
+    tabs: statusTabs(['open', 'complete', 'expired']),
+    filters: [customerFilter, paymentFilter, ...dateFilters],
     columns: [
-      {
-        title: 'Amount', kind: 'number', cell: (one) => money(one.amount_total, one.currency),
-        csvs: [['id', (one) => one.id], ['amount', (one) => decimal(one.amount_total, one.currency)],
-          ['currency', (one) => one.currency]],
-      },
+      amountColumn('amount_total'),
       { title: 'Status', cell: statusOf,
         csvs: [['status', (one) => one.status], ['payment_status', (one) => one.payment_status]] },
       { title: 'E-mail', kind: 'text', cell: emailOf, csv: emailOf },
-      { title: 'Reference', kind: 'text', cell: (one) => one.client_reference_id,
-        csv: (one) => one.client_reference_id },
-      { title: 'Payment', cell: paymentOf, csv: (one) => idOf(one.payment_intent) },
-      { title: 'Created', cell: (one) => time(one.created), csv: (one) => isoTime(one.created) },
+      textColumn('Reference', 'client_reference_id'), paymentColumn, createdColumn,
     ],
     empty: 'No sessions are like that.',
   });
@@ -161,7 +149,7 @@ function linkNode(one) {
   return one.url ? h('div', { class: 'cards' },
     h('div', null, copyBox('Link to the page', one.url), h('p', null, outward(one.url, 'Open the page'))),
     ownPicture(`${one.url}.svg`, '/checkout/', 'QR code of the link'))
-    : h('p', { class: 'empty' }, 'None: the page is over.');
+    : empty('None: the page is over.');
 }
 
 async function itemsNode(one, signal) {
@@ -191,8 +179,8 @@ export function session(ctx) {
       }),
     }],
     facts: (one) => [
-      ['Paid', one.payment_status], ['Payment', paymentOf(one)],
-      ['Customer', idOf(one.customer) && link(`#/customers/${idOf(one.customer)}`, idOf(one.customer))],
+      ['Paid', one.payment_status], ['Payment', paymentLink(one.payment_intent)],
+      ['Customer', customerLink(one.customer)],
       ['Name', one.customer_details && one.customer_details.name], ['E-mail', emailOf(one)],
       ['Reference', one.client_reference_id], ['Then goes to', one.success_url],
       ['Goes back to', one.cancel_url], ['Expires', one.status === 'open' ? time(one.expires_at) : ''],
@@ -201,7 +189,7 @@ export function session(ctx) {
     sections: [
       ['Link', linkNode],
       ['What is paid for', (one) => itemsNode(one, ctx.signal)],
-      ['Metadata', (one) => metadataNode(one.metadata)],
+      metadataSection,
     ],
   });
 }

@@ -1,9 +1,10 @@
 /* Static QR codes, which stand at a till for any number of payments. */
 import { at, get, post } from './api.js';
-import { badge, decimal, isoTime, money, time } from './format.js';
+import { anyAmountField, currencyField, descriptionField, openForm } from './form.js';
+import { badge, decimal, money, time } from './format.js';
 import { button } from './dom.js';
-import { currencyField, openForm } from './form.js';
-import { detailPage, metadataNode } from './detail.js';
+import { createdColumn } from './columns.js';
+import { detailPage, metadataSection } from './detail.js';
 import { listPage } from './list.js';
 import { qrPicture } from './payment.js';
 
@@ -11,10 +12,8 @@ function create(ctx) {
   openForm({
     title: 'New code', submit: 'Create',
     fields: [
-      currencyField(),
-      { name: 'amount', label: 'Amount', kind: 'amount', currency: 'currency',
-        hint: 'Left out, the payer enters it.' },
-      { name: 'description', label: 'Description', maximum: 1000, hint: 'Such as: Till 3.' },
+      currencyField(), anyAmountField({ hint: 'Left out, the payer enters it.' }),
+      descriptionField({ hint: 'Such as: Till 3.' }),
     ],
     run: (values, key) => post('v1/qr_codes', values, key),
     done: (made) => ctx.go(`#/codes/${made.id}`),
@@ -41,7 +40,7 @@ export function codes(ctx) {
       },
       { title: 'Currency', cell: (one) => one.currency.toUpperCase() },
       { title: 'Status', cell: (one) => badge(stateOf(one)), csv: stateOf },
-      { title: 'Created', cell: (one) => time(one.created), csv: (one) => isoTime(one.created) },
+      createdColumn,
     ],
     empty: 'There are none.',
   });
@@ -67,7 +66,7 @@ export function code(ctx) {
     ],
     sections: [
       ['Picture', (one) => (one.active ? qrPicture(one, 'QR code for the till') : 'None: it is withdrawn.')],
-      ['Metadata', (one) => metadataNode(one.metadata)],
+      metadataSection,
     ],
   });
 }

@@ -1,25 +1,25 @@
 /* Customers: the list, and a customer with saved methods, payments and wallets. */
 import { at, get, post, quoted, remove } from './api.js';
-import { badge, isoTime, method, money, time } from './format.js';
-import { detailPage, metadataNode } from './detail.js';
-import { button, h, link, note } from './dom.js';
-import { currencyField, metadataText, openForm } from './form.js';
-import { listPage, listView, table } from './list.js';
+import { button, h, link } from './dom.js';
+import { currencyField, metadataField, ofNew, openForm, sayAndGo, sayAndReload } from './form.js';
+import { detailPage, metadataSection } from './detail.js';
+import { isoTime, method, money, time } from './format.js';
+import { listPage, listPart, tableOrNone } from './list.js';
 import { paymentColumns } from './payments.js';
+import { statusColumn, textColumn } from './columns.js';
 
 const fields = (customer) => [
   { name: 'name', label: 'Name', value: customer.name || '', clearable: true, maximum: 256 },
   { name: 'email', label: 'E-mail', kind: 'email', value: customer.email || '', clearable: true },
   { name: 'phone', label: 'Phone', kind: 'tel', value: customer.phone || '', clearable: true },
   { name: 'description', label: 'Description', value: customer.description || '', clearable: true },
-  { name: 'metadata', label: 'Metadata', kind: 'metadata', hint: 'key=value, one a line',
-    value: metadataText(customer.metadata), before: customer.metadata },
+  metadataField(customer),
 ];
 
 function create(ctx) {
   openForm({
     title: 'New customer', submit: 'Create',
-    fields: fields({}).map((field) => ({ ...field, clearable: false })),
+    fields: ofNew(fields({})),
     run: (values, key) => post('v1/customers', values, key),
     done: (customer) => ctx.go(`#/customers/${customer.id}`),
   });
@@ -27,7 +27,7 @@ function create(ctx) {
 
 const columns = [
   { title: 'Name', kind: 'text', cell: (one) => one.name || '(no name)', csv: (one) => one.name },
-  { title: 'E-mail', kind: 'text', cell: (one) => one.email, csv: (one) => one.email },
+  textColumn('E-mail', 'email'),
   { title: 'Phone', cell: (one) => one.phone, csv: (one) => one.phone },
   {
     title: 'Created', cell: (one) => time(one.created),
@@ -63,7 +63,7 @@ export function customers(ctx) {
 
 async function methods(ctx, customer) {
   const list = await get(at('customers', customer.id, 'payment_methods'), { limit: 100 }, ctx.signal);
-  return list.data.length === 0 ? h('p', { class: 'empty' }, 'None.') : table({
+  return tableOrNone({
     columns: [
       { title: 'Method', cell: method },
       { title: 'Expires', cell: (pm) => (pm.card ? `${pm.card.exp_month}/${pm.card.exp_year}` : '') },
@@ -74,10 +74,7 @@ async function methods(ctx, customer) {
           title: 'Remove the method', submit: 'Remove', danger: true, fields: [],
           text: `${method(pm)} cannot be used again.`,
           run: (values, key) => post(at('payment_methods', pm.id, 'detach'), {}, key),
-          done: () => {
-            note('Removed.');
-            ctx.reload();
-          },
+          done: sayAndReload(ctx, 'Removed.'),
         })),
       },
     ],
@@ -86,12 +83,11 @@ async function methods(ctx, customer) {
 
 async function walletsOf(ctx, customer) {
   const list = await get('v1/wallets', { customer: customer.id, limit: 100 }, ctx.signal);
-  return [list.data.length === 0 ? h('p', { class: 'empty' }, 'None.') : table({
+  return [tableOrNone({
     href: (one) => `#/wallets/${one.id}`,
     columns: [
       { title: 'Available', kind: 'number', cell: (one) => money(one.balance.available, one.currency) },
-      { title: 'Status', cell: (one) => badge(one.status) },
-      { title: 'Id', cell: (one) => one.id },
+      statusColumn, { title: 'Id', cell: (one) => one.id },
     ],
   }, list.data), button('Open a wallet', () => openForm({
     title: 'Open a wallet', submit: 'Open', fields: [currencyField()],
@@ -114,10 +110,7 @@ const drop = (ctx) => ({
   form: (customer) => ({
     text: 'Saved methods go, too. Payments stay.',
     run: () => remove(at('customers', customer.id)),
-    done: () => {
-      note('Deleted.');
-      ctx.go('#/customers');
-    },
+    done: sayAndGo(ctx, 'Deleted.', '#/customers'),
   }),
 });
 
@@ -128,7 +121,6 @@ export async function customer(ctx) {
     ctx.main.append(h('p', null, h('code', null, found.id)));
     return;
   }
-  const plain = { ...ctx, query: new URLSearchParams() };
   await detailPage(ctx, {
     load: async () => found,
     title: (one) => one.name || one.email || 'Customer',
@@ -140,14 +132,14 @@ export async function customer(ctx) {
       { text: 'New payment', link: (one) => `#/new?customer=${one.id}` }, edit, drop(ctx),
     ],
     sections: [
-      ['Payments', (one) => listView(plain, {
+      ['Payments', (one) => listPart(ctx, {
         path: 'v1/payment_intents', params: { customer: one.id }, expand: ['data.latest_charge'],
         columns: paymentColumns.filter((column) => column.title !== 'Customer'),
-        href: (pi) => `#/payments/${pi.id}`, csv: `payments-${one.id}`, empty: 'None.',
+        href: (pi) => `#/payments/${pi.id}`, csv: `payments-${one.id}`,
       })],
       ['Saved methods', (one) => methods(ctx, one)],
       ['Wallets', (one) => walletsOf(ctx, one)],
-      ['Metadata', (one) => metadataNode(one.metadata)],
+      metadataSection,
     ],
   });
 }

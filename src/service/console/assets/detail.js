@@ -10,17 +10,17 @@
  */
 import { ApiError } from './api.js';
 import { badge } from './format.js';
-import { button, h, link, note, show } from './dom.js';
-import { asApiError, errorBox, openForm } from './form.js';
+import { button, empty, h, link, show } from './dom.js';
+import { asApiError, errorBox, openForm, sayAndReload } from './form.js';
 
 export function facts(pairs) {
   const known = pairs.filter(([, value]) => value !== '' && value !== null && value !== undefined);
-  return known.length === 0 ? h('p', { class: 'empty' }, 'None.') : h('dl', { class: 'facts' }, known.map(([name, value]) => h('div', null, h('dt', null, name), h('dd', null, value))));
+  return known.length === 0 ? empty('None.')
+    : h('dl', { class: 'facts' }, known.map(([name, value]) =>
+      h('div', null, h('dt', null, name), h('dd', null, value))));
 }
 
-export function metadataNode(metadata) {
-  return facts(Object.entries(metadata || {}));
-}
+export const metadataSection = ['Metadata', (object) => facts(Object.entries(object.metadata || {}))];
 
 export function json(object) {
   return h('pre', { class: 'json', tabindex: '0' }, JSON.stringify(object, null, 2));
@@ -34,10 +34,7 @@ function actionNode(ctx, action, object) {
     const form = action.form(object);
     openForm({
       title: action.text, submit: action.text, danger: action.danger, fields: [], ...form,
-      done: form.done || ((result) => {
-        note(form.said ? form.said(result) : 'Done.');
-        ctx.reload();
-      }),
+      done: form.done || sayAndReload(ctx, form.said || 'Done.'),
     });
   }, action.danger ? 'danger' : '');
 }

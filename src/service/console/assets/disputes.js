@@ -1,10 +1,10 @@
 /* Disputes: what cardholders ask back, and the merchant's answer. */
 import { at, get, post } from './api.js';
-import { badge, decimal, idOf, isoTime, money, time, word } from './format.js';
-import { detailPage, facts, metadataNode } from './detail.js';
-import { link } from './dom.js';
-import { listPage, table } from './list.js';
-import { createdParam } from './payments.js';
+import { amountColumn, createdParam, dateFilters, paymentColumn, paymentFilter, paymentLink, statusColumn,
+  timeColumn } from './columns.js';
+import { detailPage, facts, metadataSection } from './detail.js';
+import { isoTime, money, time, word, words } from './format.js';
+import { listPage, tableOrNone } from './list.js';
 
 export const ANSWERABLE = ['needs_response', 'warning_needs_response'];
 
@@ -25,8 +25,6 @@ const EVIDENCE = [
   ['uncategorized_text', 'Anything else', 'textarea'],
 ];
 
-const reasonOf = (one) => (one.reason || '').replaceAll('_', ' ');
-
 export function disputes(ctx) {
   listPage(ctx, {
     title: 'Disputes', csv: 'disputes', href: (one) => `#/disputes/${one.id}`,
@@ -34,27 +32,15 @@ export function disputes(ctx) {
       path: 'v1/disputes',
       params: { payment_intent: filters.payment_intent, created: createdParam(filters) },
     }),
-    filters: [
-      { name: 'payment_intent', label: 'Payment', placeholder: 'pi_...' },
-      { name: 'from', label: 'From', kind: 'date' }, { name: 'to', label: 'To', kind: 'date' },
-    ],
+    filters: [paymentFilter, ...dateFilters],
     columns: [
-      {
-        title: 'Amount', kind: 'number', cell: (one) => money(one.amount, one.currency),
-        csvs: [['id', (one) => one.id], ['amount', (one) => decimal(one.amount, one.currency)],
-          ['currency', (one) => one.currency]],
-      },
-      { title: 'Status', cell: (one) => badge(one.status), csv: (one) => one.status },
-      { title: 'Reason', cell: reasonOf, csv: (one) => one.reason },
-      {
-        title: 'Payment', csv: (one) => idOf(one.payment_intent),
-        cell: (one) => link(`#/payments/${idOf(one.payment_intent)}`, idOf(one.payment_intent)),
-      },
+      amountColumn(), statusColumn,
+      { title: 'Reason', cell: (one) => words(one.reason), csv: (one) => one.reason }, paymentColumn,
       {
         title: 'Answer by', csv: (one) => isoTime(one.evidence_details.due_by),
         cell: (one) => (ANSWERABLE.includes(one.status) ? time(one.evidence_details.due_by) : ''),
       },
-      { title: 'Opened', cell: (one) => time(one.created), csv: (one) => isoTime(one.created) },
+      timeColumn('Opened', 'created'),
     ],
     empty: 'No disputes are like that.', none: 'There are none.',
   });
@@ -91,7 +77,8 @@ const accept = {
 };
 
 function entries(one) {
-  return one.balance_transactions.length === 0 ? 'None yet.' : table({
+  return tableOrNone({
+    none: 'None yet.',
     columns: [
       { title: 'Amount', kind: 'number', cell: (entry) => money(entry.amount, entry.currency) },
       { title: 'Fee', kind: 'number', cell: (entry) => money(entry.fee, entry.currency) },
@@ -109,10 +96,10 @@ export function dispute(ctx) {
     status: (one) => one.status,
     actions: [answer, accept],
     facts: (one) => [
-      ['Reason', reasonOf(one)],
+      ['Reason', words(one.reason)],
       ['Network\'s reason', one.payment_method_details && one.payment_method_details.card &&
         one.payment_method_details.card.network_reason_code],
-      ['Payment', link(`#/payments/${idOf(one.payment_intent)}`, idOf(one.payment_intent))],
+      ['Payment', paymentLink(one.payment_intent)],
       ['Answer by', time(one.evidence_details.due_by)],
       ['Too late', one.evidence_details.past_due ? 'yes' : ''],
       ['Handed in', one.evidence_details.submission_count ? 'yes' : ''],
@@ -122,7 +109,7 @@ export function dispute(ctx) {
     sections: [
       ['Balance', entries],
       ['Evidence', (one) => facts(EVIDENCE.map(([name, label]) => [label, one.evidence[name]]))],
-      ['Metadata', (one) => metadataNode(one.metadata)],
+      metadataSection,
     ],
   });
 }

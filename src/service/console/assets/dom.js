@@ -59,6 +59,11 @@ export function button(text, onClick, kind) {
   return h('button', { type: 'button', class: kind, on: { click: onClick } }, text);
 }
 
+/* What is said where something could be, and is not. */
+export function empty(text) {
+  return h('p', { class: 'empty' }, text);
+}
+
 /* A word to the person, which goes by itself. */
 export function note(text) {
   const line = h('p', { class: 'note' }, text);

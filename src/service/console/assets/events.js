@@ -1,9 +1,9 @@
 /* Events: what happened, as it is delivered. */
 import { at, get, post } from './api.js';
 import { badge, reference, time } from './format.js';
+import { createdParam, dateFilters } from './columns.js';
 import { detailPage, json } from './detail.js';
-import { listPage, listView } from './list.js';
-import { createdParam } from './payments.js';
+import { listPage, listPart } from './list.js';
 import { deliveryColumns, deliveryHref } from './webhooks.js';
 
 export function events(ctx) {
@@ -20,14 +20,12 @@ export function events(ctx) {
       { name: 'type', label: 'Type', placeholder: 'charge.*' },
       { name: 'delivery', label: 'Delivered', kind: 'select',
         options: [['yes', 'Everywhere'], ['no', 'Not everywhere']] },
-      { name: 'from', label: 'From', kind: 'date' }, { name: 'to', label: 'To', kind: 'date' },
+      ...dateFilters,
     ],
     columns: [
       { title: 'Type', cell: (one) => one.type },
       { title: 'Object', cell: (one) => reference(one.data.object) },
-      {
-        title: 'Webhooks', cell: (one) => (one.pending_webhooks ? badge('pending') : ''),
-      },
+      { title: 'Webhooks', cell: (one) => (one.pending_webhooks ? badge('pending') : '') },
       { title: 'Created', cell: (one) => time(one.created) },
     ],
     empty: 'No events are like that.',
@@ -55,14 +53,10 @@ export function event(ctx) {
     ],
     sections: [
       ['The object then', (one) => json(one.data.object)],
-      deliveries(ctx),
+      ['Deliveries', (one) => listPart(ctx, {
+        path: at('events', one.id, 'deliveries'), whole: true, columns: deliveryColumns,
+        href: deliveryHref,
+      })],
     ],
   });
-}
-
-function deliveries(ctx) {
-  return ['Deliveries', (one) => listView({ ...ctx, query: new URLSearchParams() }, {
-    path: at('events', one.id, 'deliveries'), whole: true, columns: deliveryColumns,
-    href: deliveryHref, empty: 'None.',
-  })];
 }

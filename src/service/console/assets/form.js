@@ -9,6 +9,7 @@
  */
 import { ApiError, newIdempotencyKey } from './api.js';
 import { CURRENCIES, decimal, exponent, parseAmount } from './format.js';
+import { currencyOptions } from './columns.js';
 import { button, h, link, note, show } from './dom.js';
 
 let serial = 0;
@@ -61,7 +62,7 @@ function fieldRow(field) {
 }
 
 /* One text of "key=value" lines from a hash, and back. */
-export function metadataText(metadata) {
+function metadataText(metadata) {
   return Object.entries(metadata || {}).map(([key, value]) => `${key}=${value}`).join('\n');
 }
 
@@ -308,12 +309,57 @@ export function showSecret(title, text, secret, then) {
   });
 }
 
+/* What a form is followed by: a word to the person, or one about the result; and the page anew, or
+ * another one. */
+export function sayAndReload(ctx, text) {
+  return (result) => {
+    note(typeof text === 'function' ? text(result) : text);
+    ctx.reload();
+  };
+}
+
+export function sayAndGo(ctx, text, address) {
+  return () => {
+    note(text);
+    ctx.go(address);
+  };
+}
+
+/* ------------------------------------------------------------------- fields of many forms */
+
 export const currencyField = (value) => ({
-  name: 'currency', label: 'Currency', kind: 'select', options: withValue(value), required: true,
-  value: value || 'usd',
+  name: 'currency', label: 'Currency', kind: 'select', required: true, value: value || 'usd',
+  options: currencyOptions(value && !CURRENCIES.includes(value) ? [value, ...CURRENCIES] : CURRENCIES),
 });
 
-function withValue(value) {
-  const all = value && !CURRENCIES.includes(value) ? [value, ...CURRENCIES] : CURRENCIES;
-  return all.map((code) => [code, code.toUpperCase()]);
+/* In a currency that is known; `value` in the API's units. */
+export const amountField = (currency, value, more) => ({
+  name: 'amount', label: `Amount (${currency.toUpperCase()})`, kind: 'amount', required: true, currency,
+  value: value === undefined ? '' : decimal(value, currency), ...more,
+});
+
+/* In the currency that the form's own field says. */
+export const anyAmountField = (more) => ({
+  name: 'amount', label: 'Amount', kind: 'amount', currency: 'currency', ...more,
+});
+
+export const descriptionField = (more) => ({
+  name: 'description', label: 'Description', maximum: 1000, ...more,
+});
+
+export const metadataField = (object) => ({
+  name: 'metadata', label: 'Metadata', kind: 'metadata', hint: 'key=value, one a line',
+  value: metadataText(object.metadata), before: object.metadata,
+});
+
+/* Why something is given back or given up: the API's own reasons. */
+export const reasonField = (name, more = []) => ({
+  name, label: 'Reason', kind: 'select',
+  options: [['', 'None'], ['requested_by_customer', 'Requested by the customer'],
+    ['duplicate', 'Duplicate'], ['fraudulent', 'Fraudulent'], ...more],
+});
+
+/* Of an object that is new: there is nothing to clear. */
+export function ofNew(fields) {
+  return fields.map((field) => ({ ...field, clearable: false }));
 }

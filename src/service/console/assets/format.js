@@ -102,8 +102,13 @@ const WORDS = {
   warning_closed: 'inquiry: closed',
 };
 
+/* "requested by customer" of requested_by_customer. */
+export function words(name) {
+  return (name || '').replaceAll('_', ' ');
+}
+
 export function word(status) {
-  return WORDS[status] || String(status).replaceAll('_', ' ');
+  return WORDS[status] || words(String(status));
 }
 
 export function badge(status) {

@@ -3,7 +3,7 @@ import { ApiError, at, get, post, remove } from './api.js';
 import { badge, time } from './format.js';
 import { button, h, note } from './dom.js';
 import { listPage } from './list.js';
-import { openForm, showSecret } from './form.js';
+import { openForm, sayAndReload, showSecret } from './form.js';
 
 /* What people commonly do: docs/console.md has the same table. */
 export const ROLES = {
@@ -79,10 +79,7 @@ function revoke(ctx, one) {
     title: `Revoke ${one.name || one.id}`, submit: 'Revoke', danger: true, fields: [],
     text: 'It is refused from now on, for good.',
     run: () => remove(at('tael', 'api_keys', one.id)),
-    done: () => {
-      note('Revoked.');
-      ctx.reload();
-    },
+    done: sayAndReload(ctx, 'Revoked.'),
   });
 }
 

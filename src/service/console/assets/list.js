@@ -13,11 +13,11 @@
  */
 import { ApiError, gather, getExpanded, next } from './api.js';
 import { csv, download } from './format.js';
-import { button, h, link, show } from './dom.js';
+import { button, empty, h, link, show } from './dom.js';
 import { asApiError, errorBox } from './form.js';
 
 const ROWS = 20;
-export const CSV_ROWS_MAX = 10000;
+const CSV_ROWS_MAX = 10000; // CONSOLE-6
 
 function address(ctx, query) {
   const text = query.toString();
@@ -113,6 +113,10 @@ export function table(spec, objects) {
     h('tbody', null, objects.map((object) => rowNode(spec, object)))));
 }
 
+export function tableOrNone(spec, objects) {
+  return objects.length ? table(spec, objects) : empty(spec.none || 'None.');
+}
+
 async function exportCsv(ctx, spec, source, button_) {
   button_.disabled = true;
   const label = button_.textContent;
@@ -147,8 +151,7 @@ export function listView(ctx, spec) {
       const ask = { ...source.params, ...(spec.whole ? {} : { limit: source.limit || ROWS }), ...cursor };
       const answer = await getExpanded(source.path, ask, source.expand || [], ctx.signal);
       const objects = source.map ? source.map(answer.data) : answer.data;
-      show(body, objects.length ? table(spec, objects)
-        : h('p', { class: 'empty' }, emptyText(spec, filters)));
+      show(body, objects.length ? table(spec, objects) : empty(emptyText(spec, filters)));
       show(pages, pager(answer, cursor, source));
     } catch (error) {
       if (ctx.signal.aborted) {
@@ -187,6 +190,11 @@ export function listView(ctx, spec) {
     spec.tabs ? tabsNode(ctx, spec, filters) : null,
     spec.filters ? filtersNode(ctx, spec, filters) : null,
     body, pages);
+}
+
+/* A list on another object's page: the address is that page's, so nothing of it is a filter. */
+export function listPart(ctx, spec) {
+  return listView({ ...ctx, query: new URLSearchParams() }, { empty: 'None.', ...spec });
 }
 
 /* A whole page: a heading, what can be begun here, and the list. */

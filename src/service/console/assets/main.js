@@ -16,6 +16,7 @@ import { overview } from './overview.js';
 import { payment } from './payment.js';
 import { payments, refund, refunds } from './payments.js';
 import { payout, payouts } from './payouts.js';
+import { rule, rules, valueList, valueLists } from './risk.js';
 import { setup, setups } from './setups.js';
 import { suspenseItem, suspenseItems } from './suspense.js';
 import { moneyRequest, moneyRequests, transfer, transfers } from './transfers.js';
@@ -27,12 +28,12 @@ import * as session from './session.js';
 const ROUTES = [
   ['', overview], ['payments', payments], ['payments/*', payment], ['new', newPayment],
   ['till/*', till], ['codes', codes], ['codes/*', code],
-  ['checkout', sessions], ['checkout/*', checkoutSession], ['refunds', refunds], ['refunds/*',
-  refund], ['disputes', disputes], ['disputes/*', dispute],
-  ['customers', customers],
-  ['customers/*', customer], ['wallets', wallets], ['wallets/*', wallet], ['holds', holds],
-  ['holds/*', hold], ['withdrawals', withdrawals], ['withdrawals/*', withdrawal],
+  ['checkout', sessions], ['checkout/*', checkoutSession], ['refunds', refunds], ['refunds/*', refund],
+  ['disputes', disputes], ['disputes/*', dispute], ['customers', customers], ['customers/*', customer],
+  ['wallets', wallets], ['wallets/*', wallet], ['holds', holds], ['holds/*', hold],
+  ['withdrawals', withdrawals], ['withdrawals/*', withdrawal],
   ['balance', balance], ['payouts', payouts], ['payouts/*', payout],
+  ['rules', rules], ['rules/*', rule], ['lists', valueLists], ['lists/*', valueList],
   ['suspense', suspenseItems], ['suspense/*', suspenseItem], ['keys', keys],
   ['webhooks', webhooks], ['webhooks/*', webhook], ['webhooks/*/*', delivery],
   ['events', events], ['events/*', event], ['logs', logs], ['logs/*', log],
@@ -43,11 +44,15 @@ const ROUTES = [
 
 const MENU = [
   ['', 'Overview'], ['payments', 'Payments'], ['new', 'New payment'],
-  ['checkout', 'Checkout sessions'], ['codes', 'Till codes'], ['refunds', 'Refunds'], ['disputes', 'Disputes'], ['customers', 'Customers'],
+  ['checkout', 'Checkout sessions'], ['codes', 'Till codes'], ['refunds', 'Refunds'],
+  ['disputes', 'Disputes'], ['customers', 'Customers'],
   ['setups', 'Setup intents'], ['wallets', 'Wallets'], ['transfers', 'Wallet transfers'],
-  ['money-requests', 'Requests for money'], ['holds', 'Wallet holds'], ['withdrawals', 'Withdrawals'],
-  ['balance', 'Balance'], ['payouts', 'Payouts'], ['suspense', 'Suspense items'],
-  ['keys', 'API keys'], ['webhooks', 'Webhooks'], ['events', 'Events'], ['logs', 'Requests'],
+  ['money-requests', 'Requests for money'],
+  ['holds', 'Wallet holds'], ['withdrawals', 'Withdrawals'],
+  ['balance', 'Balance'], ['payouts', 'Payouts'], ['rules', 'Rules'],
+  ['lists', 'Block and allow lists'], ['suspense', 'Suspense items'],
+  ['keys', 'API keys'], ['webhooks', 'Webhooks'], ['events', 'Events'],
+  ['logs', 'Requests'],
 ];
 
 const IDLE_LOOK_MS = 15000;

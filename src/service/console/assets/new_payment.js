@@ -1,8 +1,9 @@
 /* Taking a payment: by a QR code at the till, and in test mode by a test card. */
 import { ApiError, post } from './api.js';
 import { badge, money, time } from './format.js';
-import { buildForm, currencyField, errorBox } from './form.js';
+import { anyAmountField, buildForm, currencyField, descriptionField, errorBox } from './form.js';
 import { button, h, link, show } from './dom.js';
+import { customerFilter } from './columns.js';
 import { loadPayment, qrOf, qrPicture } from './payment.js';
 import { isTest } from './session.js';
 
@@ -22,11 +23,8 @@ const POLL_MAX_MS = 10000;
 const POLL_GROWTH = 1.3;
 
 const moneyFields = (query) => [
-  { name: 'amount', label: 'Amount', kind: 'amount', currency: 'currency', required: true,
-    placeholder: '12.50' },
-  currencyField(query.get('currency')),
-  { name: 'description', label: 'Description', maximum: 1000, hint: 'For you.' },
-  { name: 'customer', label: 'Customer', placeholder: 'cus_...', value: query.get('customer') || '' },
+  anyAmountField({ required: true, placeholder: '12.50' }), currencyField(query.get('currency')),
+  descriptionField({ hint: 'For you.' }), { ...customerFilter, value: query.get('customer') || '' },
 ];
 
 function byQr(ctx) {

@@ -3,13 +3,13 @@
 import { ApiError, gather, get, getExpanded } from './api.js';
 import { ANSWERABLE } from './disputes.js';
 import { balances } from './balance.js';
+import { chargeOf, PAYMENT_EXPAND, paymentColumns } from './payments.js';
+import { empty, h, link } from './dom.js';
 import { facts, section } from './detail.js';
-import { h, link } from './dom.js';
-import { listView } from './list.js';
+import { listPart } from './list.js';
 import { money } from './format.js';
-import { PAYMENT_EXPAND, paymentColumns } from './payments.js';
 
-/* Figures are of so many of the newest charges at most; beyond that they say so. */
+/* CONSOLE-6: figures are of so many of the newest charges at most; beyond that they say so. */
 const CHARGES_MAX = 2000;
 const DAYS = 7;
 const LISTED_MAX = 100;
@@ -89,7 +89,7 @@ async function endpoints(signal) {
 
 /* A card says until when it can be captured; where it does not, a hold is taken to last a week. */
 function endOf(intent) {
-  const charge = intent.latest_charge;
+  const charge = chargeOf(intent);
   const card = charge && charge.payment_method_details && charge.payment_method_details.card;
   return (card && card.capture_before) || intent.created + HOLD_DAYS * DAY_MS / 1000;
 }
@@ -123,7 +123,7 @@ async function attention(signal) {
     }
   }
   return [
-    lines.length ? h('ul', null, lines) : h('p', { class: 'empty' }, 'Nothing.'),
+    lines.length ? h('ul', null, lines) : empty('Nothing.'),
     hidden.length ? h('p', { class: 'lead' }, `This key may not see: ${hidden.join(', ')}.`) : null,
   ];
 }
@@ -134,10 +134,11 @@ export function overview(ctx) {
     section(ctx, 'Needs attention', () => attention(ctx.signal)),
     section(ctx, 'Balance', () => balances(ctx.signal)),
     section(ctx, 'Volume', () => volume(ctx.signal)),
-    h('section', null, h('h2', null, 'Newest payments'), listView({ ...ctx, query: new URLSearchParams() }, {
+    h('section', null, h('h2', null, 'Newest payments'), listPart(ctx, {
       source: async () => ({
         path: 'v1/payment_intents', params: {}, expand: PAYMENT_EXPAND, limit: 8,
       }),
-      columns: paymentColumns, href: (pi) => `#/payments/${pi.id}`, empty: 'None yet: the button at the top takes the first one.',
+      columns: paymentColumns, href: (pi) => `#/payments/${pi.id}`,
+      empty: 'None yet: the button at the top takes the first one.',
     })));
 }

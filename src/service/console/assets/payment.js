@@ -1,12 +1,13 @@
 /* One payment: what it is, what can be done with it, and what happened to it. */
 import { ApiError, at, gather, get, getExpanded, post } from './api.js';
-import { badge, decimal, idOf, method, money, time } from './format.js';
-import { detailPage, facts, metadataNode } from './detail.js';
-import { errorBox, metadataText } from './form.js';
-import { h, link, outward } from './dom.js';
-import { listView, table } from './list.js';
+import { amountField, descriptionField, errorBox, metadataField, reasonField } from './form.js';
+import { chargeOf, methodOf, refundColumns } from './payments.js';
+import { createdColumn, customerLink, statusColumn, walletLink } from './columns.js';
+import { detailPage, facts, metadataSection } from './detail.js';
+import { empty, h, link, outward } from './dom.js';
+import { idOf, method, money, time, words } from './format.js';
+import { listPart, tableOrNone } from './list.js';
 import { logsOf } from './logs.js';
-import { customerName, methodOf, refundColumns } from './payments.js';
 
 /* Events are listed by time, not by object: they are looked for around what is known to have
  * happened, so many at a time, and among the newest. */
@@ -22,10 +23,6 @@ export function loadPayment(id, signal) {
     ['latest_charge', 'latest_charge.balance_transaction', 'customer'], signal);
 }
 
-function chargeOf(intent) {
-  return typeof intent.latest_charge === 'object' ? intent.latest_charge : null;
-}
-
 /* ---------------------------------------------------------------------------------- actions */
 
 function refundable(intent) {
@@ -33,16 +30,11 @@ function refundable(intent) {
   return charge ? charge.amount_captured - charge.amount_refunded : intent.amount_received;
 }
 
-const amountField = (intent, value, more) => ({
-  name: 'amount', label: `Amount (${intent.currency.toUpperCase()})`, kind: 'amount',
-  required: true, currency: intent.currency, value: decimal(value, intent.currency), ...more,
-});
-
 const capture = {
   text: 'Capture', when: (intent) => intent.status === 'requires_capture',
   form: (intent) => ({
     text: `${money(intent.amount_capturable, intent.currency)} are held. What is not captured is released.`,
-    fields: [amountField(intent, intent.amount_capturable, { params: ['amount_to_capture'] })],
+    fields: [amountField(intent.currency, intent.amount_capturable, { params: ['amount_to_capture'] })],
     run: (values, key) => post(at('payment_intents', intent.id, 'capture'),
       { amount_to_capture: values.amount }, key),
     said: () => 'Captured.',
@@ -60,7 +52,7 @@ const increment = {
   text: 'Hold more', when: canIncrement,
   form: (intent) => ({
     text: `${money(intent.amount, intent.currency)} are held now. Give the new total.`,
-    fields: [amountField(intent, intent.amount)],
+    fields: [amountField(intent.currency, intent.amount)],
     run: (values, key) => post(at('payment_intents', intent.id, 'increment_authorization'),
       { amount: values.amount }, key),
     said: () => 'More is held now.',
@@ -71,11 +63,7 @@ const cancel = {
   text: 'Cancel payment', danger: true, when: (intent) => CANCELABLE.includes(intent.status),
   form: (intent) => ({
     text: intent.status === 'requires_capture' ? 'What is held is released.' : 'It cannot be paid any more.',
-    fields: [{
-      name: 'cancellation_reason', label: 'Reason', kind: 'select',
-      options: [['', 'None'], ['requested_by_customer', 'Requested by the customer'],
-        ['duplicate', 'Duplicate'], ['fraudulent', 'Fraudulent'], ['abandoned', 'Abandoned']],
-    }],
+    fields: [reasonField('cancellation_reason', [['abandoned', 'Abandoned']])],
     run: (values, key) => post(at('payment_intents', intent.id, 'cancel'), values, key),
     said: () => 'Canceled.',
   }),
@@ -85,11 +73,7 @@ const refund = {
   text: 'Refund', when: (intent) => intent.status === 'succeeded' && refundable(intent) > 0,
   form: (intent) => ({
     text: `Up to ${money(refundable(intent), intent.currency)} can be given back.`,
-    fields: [amountField(intent, refundable(intent)), {
-      name: 'reason', label: 'Reason', kind: 'select',
-      options: [['', 'None'], ['requested_by_customer', 'Requested by the customer'],
-        ['duplicate', 'Duplicate'], ['fraudulent', 'Fraudulent']],
-    }],
+    fields: [amountField(intent.currency, refundable(intent)), reasonField('reason')],
     run: (values, key) => post('v1/refunds', { payment_intent: intent.id, ...values }, key),
     said: (made) => `Refunded: ${money(made.amount, made.currency)}.`,
   }),
@@ -99,10 +83,7 @@ const edit = {
   text: 'Edit',
   form: (intent) => ({
     fields: [
-      { name: 'description', label: 'Description', value: intent.description || '', clearable: true,
-        maximum: 1000 },
-      { name: 'metadata', label: 'Metadata', kind: 'metadata', hint: 'key=value, one a line',
-        value: metadataText(intent.metadata), before: intent.metadata },
+      descriptionField({ value: intent.description || '', clearable: true }), metadataField(intent),
     ],
     run: (values, key) => post(at('payment_intents', intent.id), values, key),
     said: () => 'Changed.',
@@ -172,7 +153,7 @@ function eventLine(event) {
 async function timeline(intent, signal) {
   const events = await eventsOf(intent, signal);
   return events.length ? h('ol', { class: 'timeline' }, events.map(eventLine))
-    : h('p', { class: 'empty' }, 'No events were found.');
+    : empty('No events were found.');
 }
 
 /* ------------------------------------------------------------------------------------ parts */
@@ -201,8 +182,7 @@ function waiting(intent) {
     return h('p', null, outward(action.redirect_to_url.url, 'The page on which the payer authenticates'));
   }
   if (action.payer_confirmation) {
-    return h('p', null, 'The owner of ', link(`#/wallets/${action.payer_confirmation.wallet}`,
-      action.payer_confirmation.wallet), ' has to agree.');
+    return h('p', null, 'The owner of ', walletLink(action.payer_confirmation.wallet), ' has to agree.');
   }
   return null;
 }
@@ -238,11 +218,22 @@ function cardFacts(details) {
   ] : [];
 }
 
+function riskOf(outcome) {
+  return outcome.risk_level === 'not_assessed' ? 'not assessed'
+    : `${outcome.risk_level} (${outcome.risk_score})`;
+}
+
+/* A rule, or a default list's own. */
+function blockedBy(outcome) {
+  const id = outcome.rule || '';
+  return id.startsWith('rrule_') ? link(`#/rules/${id}`, id)
+    : id.replace('block_if_in_', 'the list @');
+}
+
 function methodFacts(intent) {
   const charge = chargeOf(intent);
   if (!charge) {
-    return h('p', { class: 'empty' }, intent.latest_charge
-      ? 'This key may not see charges.' : 'No attempt was made yet.');
+    return empty(intent.latest_charge ? 'This key may not see charges.' : 'No attempt was made yet.');
   }
   const details = charge.payment_method_details || {};
   const billing = charge.billing_details || {};
@@ -250,6 +241,8 @@ function methodFacts(intent) {
     ['Method', method(details)], ...cardFacts(details),
     ['Name', billing.name], ['E-mail', billing.email], ['Phone', billing.phone],
     ['Result', charge.outcome && charge.outcome.seller_message],
+    ['Risk', charge.outcome && riskOf(charge.outcome)],
+    ['Blocked by', charge.outcome && blockedBy(charge.outcome)],
     ['Captured by', charge.captured ? '' : time(details.card && details.card.capture_before)],
     ['Wallet part', intent.split ? money(intent.split.amount, intent.currency) : ''],
   ]);
@@ -257,13 +250,13 @@ function methodFacts(intent) {
 
 async function attempts(intent, signal) {
   const list = await get('v1/charges', { payment_intent: intent.id, limit: 100 }, signal);
-  return list.data.length === 0 ? h('p', { class: 'empty' }, 'None.') : table({
+  return tableOrNone({
     columns: [
       { title: 'Amount', kind: 'number', cell: (ch) => money(ch.amount, ch.currency) },
-      { title: 'Status', cell: (ch) => badge(ch.status) },
+      statusColumn,
       { title: 'Method', cell: (ch) => method(ch.payment_method_details) },
       { title: 'Why', kind: 'text', cell: (ch) => ch.failure_message },
-      { title: 'Created', cell: (ch) => time(ch.created) },
+      createdColumn,
     ],
   }, list.data);
 }
@@ -276,26 +269,24 @@ export function payment(ctx) {
     actions: [capture, increment, refund, cancel, edit],
     facts: (intent) => [
       ['Description', intent.description], ['Method', methodOf(intent)],
-      ['Customer', idOf(intent.customer) &&
-        link(`#/customers/${idOf(intent.customer)}`, customerName(intent.customer))],
-      ['For the wallet', intent.transfer_data && link(`#/wallets/${intent.transfer_data.destination}`,
-        intent.transfer_data.destination)],
+      ['Customer', customerLink(intent.customer)],
+      ['For the wallet', intent.transfer_data && walletLink(intent.transfer_data.destination)],
       ['Created', time(intent.created)], ['Canceled', time(intent.canceled_at)],
-      ['Why canceled', (intent.cancellation_reason || '').replaceAll('_', ' ')],
+      ['Why canceled', words(intent.cancellation_reason)],
       ['Disputed', chargeOf(intent) && chargeOf(intent).disputed
         ? link(`#/disputes?payment_intent=${intent.id}`, 'Its disputes') : ''],
       ['Next', waiting(intent)], ['Last error', failure(intent)],
     ],
     sections: [
       ['Money', moneyFacts], ['Method', methodFacts],
-      ['Refunds', (intent) => listView({ ...ctx, query: new URLSearchParams() }, {
+      ['Refunds', (intent) => listPart(ctx, {
         path: 'v1/refunds', params: { payment_intent: intent.id }, columns: refundColumns,
-        href: (re) => `#/refunds/${re.id}`, empty: 'None.',
+        href: (re) => `#/refunds/${re.id}`,
       })],
       ['Attempts', (intent) => attempts(intent, ctx.signal)],
       ['Timeline', (intent) => timeline(intent, ctx.signal)],
       ['Requests', (intent) => logsOf(ctx, intent)],
-      ['Metadata', (intent) => metadataNode(intent.metadata)],
+      metadataSection,
     ],
   });
 }

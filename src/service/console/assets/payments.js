@@ -1,9 +1,11 @@
 /* Payments and refunds: the lists, and a refund's page. */
 import { ApiError, at, get, getExpanded, quoted } from './api.js';
-import { badge, decimal, idOf, isoTime, method, money, parseAmount, reference, time } from './format.js';
-import { detailPage, facts, metadataNode } from './detail.js';
-import { CURRENCIES } from './format.js';
-import { h, link } from './dom.js';
+import { amountColumn, createdClauses, createdColumn, createdParam, currencyFilter, customerLink, dateFilters,
+  paymentColumn, paymentFilter, paymentLink, statusColumn, textColumn } from './columns.js';
+import { badge, decimal, idOf, isoTime, method, money, parseAmount, reference, time,
+  words } from './format.js';
+import { detailPage, facts, metadataSection } from './detail.js';
+import { h } from './dom.js';
 import { listPage } from './list.js';
 
 const TABS = [
@@ -12,23 +14,19 @@ const TABS = [
   ['processing', 'Processing'], ['canceled', 'Canceled'],
 ];
 
-function charge(intent) {
+/* Null: there is none, or the key may not see charges. */
+export function chargeOf(intent) {
   return intent.latest_charge && typeof intent.latest_charge === 'object'
     ? intent.latest_charge : null;
 }
 
-/* Of a customer as an object; an id is all that there is of one that was deleted, or not shown. */
-export function customerName(customer) {
-  return (customer && (customer.name || customer.email)) || idOf(customer);
-}
-
 export function methodOf(intent) {
-  const paid = charge(intent);
+  const paid = chargeOf(intent);
   return paid ? method(paid.payment_method_details) : '';
 }
 
-export function statusOf(intent) {
-  const paid = charge(intent);
+function statusOf(intent) {
+  const paid = chargeOf(intent);
   const back = paid ? paid.amount_refunded : 0;
   return [badge(intent.status), back > 0
     ? h('span', { class: 'badge off' }, back < paid.amount ? 'partly refunded' : 'refunded') : '',
@@ -48,14 +46,13 @@ export const paymentColumns = [
   {
     title: 'Status', cell: statusOf,
     csvs: [['status', (pi) => pi.status],
-      ['refunded', (pi) => (charge(pi) ? decimal(charge(pi).amount_refunded, pi.currency) : '')]],
+      ['refunded', (pi) => (chargeOf(pi) ? decimal(chargeOf(pi).amount_refunded, pi.currency) : '')]],
   },
   { title: 'Method', kind: 'short', cell: methodOf, csv: methodOf },
-  { title: 'Description', kind: 'text', cell: (pi) => pi.description, csv: (pi) => pi.description },
+  textColumn('Description', 'description'),
   {
     title: 'Customer', kind: 'text', csv: (pi) => idOf(pi.customer),
-    cell: (pi) => idOf(pi.customer) &&
-      link(`#/customers/${idOf(pi.customer)}`, customerName(pi.customer)),
+    cell: (pi) => customerLink(pi.customer),
   },
   {
     title: 'Created', cell: (pi) => time(pi.created),
@@ -63,35 +60,6 @@ export const paymentColumns = [
       ['metadata', (pi) => JSON.stringify(pi.metadata || {})]],
   },
 ];
-
-/* Midnight of the browser's zone, in seconds. */
-function dayStart(text, daysLater) {
-  const [year, month, day] = text.split('-').map(Number);
-  const seconds = Math.floor(new Date(year, month - 1, day + daysLater).getTime() / 1000);
-  if (Number.isNaN(seconds)) {
-    throw new ApiError('A date is like 2026-01-31.');
-  }
-  return seconds;
-}
-
-export function createdClauses(filters) {
-  return [
-    filters.from ? `created>=${dayStart(filters.from, 0)}` : null,
-    filters.to ? `created<${dayStart(filters.to, 1)}` : null,
-  ].filter(Boolean);
-}
-
-/* The same as the parameter of a list. */
-export function createdParam(filters) {
-  const created = {};
-  if (filters.from) {
-    created.gte = dayStart(filters.from, 0);
-  }
-  if (filters.to) {
-    created.lt = dayStart(filters.to, 1);
-  }
-  return Object.keys(created).length ? created : undefined;
-}
 
 async function customerId(text, signal) {
   if (!text.includes('@')) {
@@ -177,12 +145,8 @@ export function payments(ctx) {
     tabs: { name: 'status', options: TABS },
     filters: [
       { name: 'amount', label: 'Amount', placeholder: '12.50' },
-      { name: 'currency', label: 'Currency', kind: 'select',
-        options: CURRENCIES.map((code) => [code, code.toUpperCase()]) },
-      { name: 'customer', label: 'Customer', placeholder: 'cus_... or e-mail' },
-      { name: 'last4', label: 'Card ends in', placeholder: '4242' },
-      { name: 'from', label: 'From', kind: 'date' },
-      { name: 'to', label: 'To', kind: 'date' },
+      currencyFilter, { name: 'customer', label: 'Customer', placeholder: 'cus_... or e-mail' },
+      { name: 'last4', label: 'Card ends in', placeholder: '4242' }, ...dateFilters,
       { name: 'key', label: 'Metadata key', placeholder: 'order' },
       { name: 'value', label: 'Metadata value', placeholder: '6735' },
     ],
@@ -193,20 +157,9 @@ export function payments(ctx) {
 /* -------------------------------------------------------------------------------- refunds */
 
 export const refundColumns = [
-  {
-    title: 'Amount', kind: 'number', cell: (re) => money(re.amount, re.currency),
-    csvs: [['id', (re) => re.id], ['amount', (re) => decimal(re.amount, re.currency)],
-      ['currency', (re) => re.currency]],
-  },
-  { title: 'Status', cell: (re) => badge(re.status), csv: (re) => re.status },
-  {
-    title: 'Reason', cell: (re) => (re.reason || '').replaceAll('_', ' '), csv: (re) => re.reason,
-  },
-  {
-    title: 'Payment', csv: (re) => idOf(re.payment_intent),
-    cell: (re) => link(`#/payments/${idOf(re.payment_intent)}`, idOf(re.payment_intent)),
-  },
-  { title: 'Created', cell: (re) => time(re.created), csv: (re) => isoTime(re.created) },
+  amountColumn(), statusColumn,
+  { title: 'Reason', cell: (re) => words(re.reason), csv: (re) => re.reason },
+  paymentColumn, createdColumn,
 ];
 
 export function refunds(ctx) {
@@ -217,11 +170,7 @@ export function refunds(ctx) {
       path: 'v1/refunds',
       params: { payment_intent: filters.payment_intent, created: createdParam(filters) },
     }),
-    filters: [
-      { name: 'payment_intent', label: 'Payment', placeholder: 'pi_...' },
-      { name: 'from', label: 'From', kind: 'date' },
-      { name: 'to', label: 'To', kind: 'date' },
-    ],
+    filters: [paymentFilter, ...dateFilters],
     empty: 'No refunds are like that.',
     none: 'There are none yet. Money is given back from a payment\'s page.',
   });
@@ -233,8 +182,7 @@ export function refund(ctx) {
     title: (re) => `Refund of ${money(re.amount, re.currency)}`,
     status: (re) => re.status,
     facts: (re) => [
-      ['Payment', link(`#/payments/${idOf(re.payment_intent)}`, idOf(re.payment_intent))],
-      ['Reason', (re.reason || '').replaceAll('_', ' ')],
+      ['Payment', paymentLink(re.payment_intent)], ['Reason', words(re.reason)],
       ['Why it failed', re.failure_reason],
       ['To', re.destination_details && re.destination_details.type],
       ['From the wallet', re.split && money(re.split.wallet.amount, re.currency)],
@@ -246,7 +194,7 @@ export function refund(ctx) {
         ['Net', money(re.balance_transaction.net, re.balance_transaction.currency)],
         ['Entry', reference(re.balance_transaction)],
       ]) : re.balance_transaction || 'No entry yet.')],
-      ['Metadata', (re) => metadataNode(re.metadata)],
+      metadataSection,
     ],
   });
 }

@@ -1,11 +1,12 @@
 /* Payouts to the merchant's bank, and the bank accounts. */
 import { at, get, getExpanded, post, remove } from './api.js';
-import { badge, day, decimal, idOf, isoTime, money, reference, time } from './format.js';
-import { button, h, note } from './dom.js';
-import { createdParam } from './payments.js';
-import { currencyField, openForm } from './form.js';
-import { detailPage, metadataNode, section } from './detail.js';
-import { listView, table } from './list.js';
+import { amountColumn, createdColumn, createdParam, dateFilters, statusColumn, statusTabs, textColumn }
+  from './columns.js';
+import { anyAmountField, currencyField, descriptionField, openForm, sayAndReload } from './form.js';
+import { button, h } from './dom.js';
+import { day, idOf, isoTime, money, reference, time } from './format.js';
+import { detailPage, metadataSection, section } from './detail.js';
+import { listView, tableOrNone } from './list.js';
 
 const STATES = ['pending', 'in_transit', 'paid', 'failed', 'canceled'];
 
@@ -16,16 +17,10 @@ function bankOf(payout_) {
 }
 
 const columns = [
-  {
-    title: 'Amount', kind: 'number', cell: (one) => money(one.amount, one.currency),
-    csvs: [['id', (one) => one.id], ['amount', (one) => decimal(one.amount, one.currency)],
-      ['currency', (one) => one.currency]],
-  },
-  { title: 'Status', cell: (one) => badge(one.status), csv: (one) => one.status },
-  { title: 'To', kind: 'text', cell: bankOf, csv: bankOf },
-  { title: 'Description', kind: 'text', cell: (one) => one.description, csv: (one) => one.description },
+  amountColumn(), statusColumn, { title: 'To', kind: 'text', cell: bankOf, csv: bankOf },
+  textColumn('Description', 'description'),
   { title: 'Arrives', cell: (one) => day(one.arrival_date), csv: (one) => isoTime(one.arrival_date) },
-  { title: 'Created', cell: (one) => time(one.created), csv: (one) => isoTime(one.created) },
+  createdColumn,
 ];
 
 function create(ctx) {
@@ -33,10 +28,8 @@ function create(ctx) {
     title: 'New payout', submit: 'Pay out',
     text: 'From the available balance, to the default bank account of the currency unless another is named.',
     fields: [
-      { name: 'amount', label: 'Amount', kind: 'amount', currency: 'currency', required: true },
-      currencyField(),
-      { name: 'destination', label: 'Bank account', placeholder: 'ba_...' },
-      { name: 'description', label: 'Description', maximum: 1000 },
+      anyAmountField({ required: true }), currencyField(),
+      { name: 'destination', label: 'Bank account', placeholder: 'ba_...' }, descriptionField(),
       { name: 'statement_descriptor', label: 'On the statement', maximum: 22 },
     ],
     run: (values, key) => post('v1/payouts', values, key),
@@ -60,10 +53,7 @@ function addAccount(ctx, account) {
     ],
     run: (values, key) => post(at('accounts', account.id, 'external_accounts'),
       { 'external_account[object]': 'bank_account', ...values }, key),
-    done: () => {
-      note('Added.');
-      ctx.reload();
-    },
+    done: sayAndReload(ctx, 'Added.'),
   });
 }
 
@@ -72,10 +62,7 @@ function dropAccount(ctx, account, bank) {
     title: 'Remove the bank account', submit: 'Remove', danger: true, fields: [],
     text: `...${bank.last4}: nothing is paid out there any more.`,
     run: () => remove(at('accounts', account.id, 'external_accounts', bank.id)),
-    done: () => {
-      note('Removed.');
-      ctx.reload();
-    },
+    done: sayAndReload(ctx, 'Removed.'),
   });
 }
 
@@ -83,13 +70,14 @@ async function accounts(ctx) {
   const account = await get('v1/account', {}, ctx.signal);
   const list = await get(at('accounts', account.id, 'external_accounts'), { limit: 100 }, ctx.signal);
   return [
-    list.data.length === 0 ? h('p', { class: 'empty' }, 'None: add one before paying out.') : table({
+    tableOrNone({
+      none: 'None: add one before paying out.',
       columns: [
         { title: 'Account', cell: (bank) => `...${bank.last4}` },
         { title: 'Holder', kind: 'text', cell: (bank) => bank.account_holder_name },
         { title: 'Currency', cell: (bank) => bank.currency.toUpperCase() },
         { title: 'Country', cell: (bank) => bank.country },
-        { title: 'Status', cell: (bank) => badge(bank.status) },
+        statusColumn,
         { title: 'Default', cell: (bank) => (bank.default_for_currency ? 'yes' : '') },
         { title: 'Id', cell: (bank) => h('code', null, bank.id) },
         { title: 'Action', cell: (bank) => button('Remove', () => dropAccount(ctx, account, bank)) },
@@ -130,10 +118,7 @@ function changeSchedule(ctx, account) {
       { name: `${SCHEDULE}[monthly_anchor]`, label: 'Day of the month', maximum: 2 },
     ],
     run: (values, key) => post(at('accounts', account.id), values, key),
-    done: () => {
-      note('Saved.');
-      ctx.reload();
-    },
+    done: sayAndReload(ctx, 'Saved.'),
   });
 }
 
@@ -154,9 +139,7 @@ export function payouts(ctx) {
       path: 'v1/payouts', params: { status: filters.status, created: createdParam(filters) },
       expand: ['data.destination'],
     }),
-    tabs: { name: 'status', options: [['', 'All'], ...STATES.map((one) =>
-      [one, one.charAt(0).toUpperCase() + one.slice(1).replace('_', ' ')])] },
-    filters: [{ name: 'from', label: 'From', kind: 'date' }, { name: 'to', label: 'To', kind: 'date' }],
+    tabs: statusTabs(STATES), filters: dateFilters,
     empty: 'No payouts are like that.',
   }), section(ctx, 'Bank accounts', () => accounts(ctx)),
   section(ctx, 'Schedule', () => scheduleNode(ctx)));
@@ -183,6 +166,6 @@ export function payout(ctx) {
       ['Entry', reference(one.balance_transaction)],
       ['Undone by', reference(one.failure_balance_transaction)],
     ],
-    sections: [['Metadata', (one) => metadataNode(one.metadata)]],
+    sections: [metadataSection],
   });
 }

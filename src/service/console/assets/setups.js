@@ -1,16 +1,14 @@
 /* Setup intents: methods that are saved for later payments. */
 import { ApiError, at, get, getExpanded, post } from './api.js';
-import { badge, idOf, isoTime, method, reference, time } from './format.js';
-import { customerName } from './payments.js';
-import { detailPage, metadataNode } from './detail.js';
+import { createdColumn, customerFilter, customerLink, statusColumn } from './columns.js';
+import { detailPage, metadataSection } from './detail.js';
 import { errorBox } from './form.js';
-import { h, link, outward } from './dom.js';
-import { listPage, table } from './list.js';
+import { idOf, method, reference, time, words } from './format.js';
+import { listPage, tableOrNone } from './list.js';
+import { outward } from './dom.js';
 
 const CANCELABLE = ['requires_payment_method', 'requires_confirmation', 'requires_action'];
 
-const customerLink = (one) => (idOf(one.customer)
-  ? link(`#/customers/${idOf(one.customer)}`, customerName(one.customer)) : '');
 const methodText = (one) => (one.payment_method && typeof one.payment_method === 'object'
   ? method(one.payment_method) : reference(one.payment_method));
 
@@ -22,13 +20,16 @@ export function setups(ctx) {
       path: 'v1/setup_intents', params: { customer: filters.customer },
       expand: ['data.customer', 'data.payment_method'],
     }),
-    filters: [{ name: 'customer', label: 'Customer', placeholder: 'cus_...' }],
+    filters: [customerFilter],
     columns: [
       { title: 'Setup', cell: (one) => one.id, csv: (one) => one.id },
-      { title: 'Status', cell: (one) => badge(one.status), csv: (one) => one.status },
+      statusColumn,
       { title: 'Method', cell: methodText, csv: (one) => idOf(one.payment_method) },
-      { title: 'Customer', kind: 'text', cell: customerLink, csv: (one) => idOf(one.customer) },
-      { title: 'Created', cell: (one) => time(one.created), csv: (one) => isoTime(one.created) },
+      {
+        title: 'Customer', kind: 'text', cell: (one) => customerLink(one.customer),
+        csv: (one) => idOf(one.customer),
+      },
+      createdColumn,
     ],
     empty: 'No setup intents are like that.', none: 'There are none yet.',
   });
@@ -49,12 +50,12 @@ function waiting(one) {
 
 async function attempts(ctx, one) {
   const list = await get('v1/setup_attempts', { setup_intent: one.id, limit: 100 }, ctx.signal);
-  return list.data.length === 0 ? h('p', { class: 'empty' }, 'None.') : table({
+  return tableOrNone({
     columns: [
-      { title: 'Status', cell: (attempt) => badge(attempt.status) },
+      statusColumn,
       { title: 'Method', cell: (attempt) => method(attempt.payment_method_details) },
       { title: 'Why', kind: 'text', cell: (attempt) => attempt.setup_error && attempt.setup_error.message },
-      { title: 'Created', cell: (attempt) => time(attempt.created) },
+      createdColumn,
     ],
   }, list.data);
 }
@@ -73,15 +74,12 @@ export function setup(ctx) {
       }),
     }],
     facts: (one) => [
-      ['Customer', customerLink(one)], ['Method', methodText(one)],
+      ['Customer', customerLink(one.customer)], ['Method', methodText(one)],
       ['For payments', one.usage === 'off_session' ? 'without the customer' : 'with the customer there'],
       ['Description', one.description], ['Created', time(one.created)],
-      ['Why canceled', (one.cancellation_reason || '').replaceAll('_', ' ')],
+      ['Why canceled', words(one.cancellation_reason)],
       ['Next', waiting(one)], ['Last error', failure(one)],
     ],
-    sections: [
-      ['Attempts', (one) => attempts(ctx, one)],
-      ['Metadata', (one) => metadataNode(one.metadata)],
-    ],
+    sections: [['Attempts', (one) => attempts(ctx, one)], metadataSection],
   });
 }

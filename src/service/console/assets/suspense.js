@@ -1,9 +1,10 @@
 /* Suspense items: amounts of which a person has to say what becomes. */
 import { at, get, post } from './api.js';
-import { badge, decimal, idOf, isoTime, money, time } from './format.js';
+import { amountColumn, createdColumn, pageLink, paymentColumn, paymentLink, statusColumn, statusTabs,
+  walletLink } from './columns.js';
 import { detailPage } from './detail.js';
-import { link } from './dom.js';
 import { listPage } from './list.js';
+import { money, time } from './format.js';
 
 const REASONS = {
   capture_refused: 'The ledger refused the capture', refund_refused: 'The ledger refused the refund',
@@ -14,21 +15,12 @@ export function suspenseItems(ctx) {
   listPage(ctx, {
     title: 'Suspense items', csv: 'suspense', href: (one) => `#/suspense/${one.id}`,
     text: 'Money that was moved and could not be put where it belongs. There is none in ordinary times.',
-    tabs: { name: 'status', options: [['', 'All'], ['open', 'Open'], ['resolved', 'Resolved']] },
+    tabs: statusTabs(['open', 'resolved']),
     source: async (filters) => ({ path: 'v1/tael/suspense_items', params: filters }),
     columns: [
-      {
-        title: 'Amount', kind: 'number', cell: (one) => money(one.amount, one.currency),
-        csvs: [['id', (one) => one.id], ['amount', (one) => decimal(one.amount, one.currency)],
-          ['currency', (one) => one.currency]],
-      },
-      { title: 'Status', cell: (one) => badge(one.status), csv: (one) => one.status },
+      amountColumn(), statusColumn,
       { title: 'Reason', cell: (one) => REASONS[one.reason] || one.reason, csv: (one) => one.reason },
-      {
-        title: 'Payment', csv: (one) => idOf(one.payment_intent),
-        cell: (one) => link(`#/payments/${idOf(one.payment_intent)}`, idOf(one.payment_intent)),
-      },
-      { title: 'Created', cell: (one) => time(one.created), csv: (one) => isoTime(one.created) },
+      paymentColumn, createdColumn,
     ],
     empty: 'There are none.', none: 'There are none.',
   });
@@ -62,9 +54,8 @@ export function suspenseItem(ctx) {
     }],
     facts: (one) => [
       ['Reason', REASONS[one.reason] || one.reason],
-      ['Payment', link(`#/payments/${idOf(one.payment_intent)}`, idOf(one.payment_intent))],
-      ['Refund', one.refund && link(`#/refunds/${idOf(one.refund)}`, idOf(one.refund))],
-      ['Wallet', one.wallet && link(`#/wallets/${one.wallet}`, one.wallet)],
+      ['Payment', paymentLink(one.payment_intent)], ['Refund', pageLink('refunds', one.refund)],
+      ['Wallet', walletLink(one.wallet)],
       ['Resolution', one.resolution], ['Note', one.note],
       ['Resolved', time(one.resolved_at)], ['Created', time(one.created)],
     ],

@@ -1,26 +1,19 @@
 /* What wallets send one another, and what one asks another for. */
+import {
+  amountColumn, createdColumn, statusColumn, statusTabs, textColumn, timeColumn, walletFilter, walletLink,
+} from './columns.js';
 import { at, get, post } from './api.js';
-import { badge, decimal, idOf, isoTime, money, reference, time } from './format.js';
-import { detailPage, metadataNode } from './detail.js';
-import { link } from './dom.js';
+import { detailPage, metadataSection } from './detail.js';
+import { idOf, money, reference, time } from './format.js';
 import { listPage } from './list.js';
 
-const walletLink = (one) => {
-  const id = idOf(one);
-  return id ? link(`#/wallets/${id}`, id) : '';
-};
+const ofWallet = (title, name, none) => ({
+  title, cell: (one) => walletLink(one[name]) || none, csv: (one) => idOf(one[name]),
+});
 
 const transferColumns = [
-  {
-    title: 'Amount', kind: 'number', cell: (one) => money(one.amount, one.currency),
-    csvs: [['id', (one) => one.id], ['amount', (one) => decimal(one.amount, one.currency)],
-      ['currency', (one) => one.currency]],
-  },
-  { title: 'Status', cell: (one) => badge(one.status), csv: (one) => one.status },
-  { title: 'From', cell: (one) => walletLink(one.from) || 'test money', csv: (one) => idOf(one.from) },
-  { title: 'To', cell: (one) => walletLink(one.to), csv: (one) => idOf(one.to) },
-  { title: 'Description', kind: 'text', cell: (one) => one.description, csv: (one) => one.description },
-  { title: 'Created', cell: (one) => time(one.created), csv: (one) => isoTime(one.created) },
+  amountColumn(), statusColumn, ofWallet('From', 'from', 'test money'), ofWallet('To', 'to'),
+  textColumn('Description', 'description'), createdColumn,
 ];
 
 export function transfers(ctx) {
@@ -28,7 +21,7 @@ export function transfers(ctx) {
     title: 'Wallet transfers', columns: transferColumns, csv: 'wallet_transfers',
     href: (one) => `#/transfers/${one.id}`,
     source: async (filters) => ({ path: 'v1/wallet_transfers', params: filters }),
-    filters: [{ name: 'wallet', label: 'Wallet', placeholder: 'wal_...' }],
+    filters: [walletFilter],
     empty: 'No transfers are like that.', none: 'There are none yet.',
   });
 }
@@ -43,19 +36,15 @@ export function transfer(ctx) {
       ['Description', one.description], ['Pays', reference(one.request)], ['Created', time(one.created)],
       ['Why it failed', one.failure_message],
     ],
-    sections: [['Metadata', (one) => metadataNode(one.metadata)]],
+    sections: [metadataSection],
   });
 }
 
 /* -------------------------------------------------------------------------------- requests */
 
 const requestColumns = [
-  transferColumns[0],
-  { title: 'Status', cell: (one) => badge(one.status), csv: (one) => one.status },
-  { title: 'Asks', cell: (one) => walletLink(one.to), csv: (one) => idOf(one.to) },
-  { title: 'Is to pay', cell: (one) => walletLink(one.from), csv: (one) => idOf(one.from) },
-  { title: 'Description', kind: 'text', cell: (one) => one.description, csv: (one) => one.description },
-  { title: 'Expires', cell: (one) => time(one.expires_at), csv: (one) => isoTime(one.expires_at) },
+  amountColumn(), statusColumn, ofWallet('Asks', 'to'), ofWallet('Is to pay', 'from'),
+  textColumn('Description', 'description'), timeColumn('Expires', 'expires_at'),
 ];
 
 export function moneyRequests(ctx) {
@@ -63,12 +52,8 @@ export function moneyRequests(ctx) {
     title: 'Requests for money', columns: requestColumns, csv: 'wallet_requests',
     href: (one) => `#/money-requests/${one.id}`,
     source: async (filters) => ({ path: 'v1/wallet_requests', params: filters }),
-    tabs: {
-      name: 'status',
-      options: [['', 'All'], ['open', 'Open'], ['paid', 'Paid'], ['declined', 'Declined'],
-        ['canceled', 'Canceled'], ['expired', 'Expired']],
-    },
-    filters: [{ name: 'wallet', label: 'Wallet', placeholder: 'wal_...' }],
+    tabs: statusTabs(['open', 'paid', 'declined', 'canceled', 'expired']),
+    filters: [walletFilter],
     empty: 'No requests are like that.', none: 'There are none yet.',
   });
 }
@@ -97,6 +82,6 @@ export function moneyRequest(ctx) {
       ['Description', one.description], ['Paid by', reference(one.transfer)],
       ['Expires', time(one.expires_at)], ['Created', time(one.created)],
     ],
-    sections: [['Metadata', (one) => metadataNode(one.metadata)]],
+    sections: [metadataSection],
   });
 }

@@ -1,17 +1,12 @@
 /* Wallets, holds in them and withdrawals from them. */
 import { at, get, post } from './api.js';
-import { badge, decimal, idOf, isoTime, money, reference, time } from './format.js';
-import { createdParam, customerName } from './payments.js';
-import { detailPage, facts, metadataNode } from './detail.js';
-import { link } from './dom.js';
-import { listPage, listView } from './list.js';
+import { amountColumn, createdColumn, createdParam, customerFilter, customerLink, dateFilters, statusColumn,
+  statusTabs, textColumn, timeColumn, walletFilter, walletLink } from './columns.js';
+import { amountField, descriptionField } from './form.js';
+import { decimal, idOf, money, reference, time, words } from './format.js';
+import { detailPage, facts, metadataSection } from './detail.js';
 import { isTest } from './session.js';
-
-const plain = (ctx) => ({ ...ctx, query: new URLSearchParams() });
-const walletLink = (reference) => {
-  const id = idOf(reference);
-  return id ? link(`#/wallets/${id}`, id) : '';
-};
+import { listPage, listPart, listView } from './list.js';
 
 export function wallets(ctx) {
   listPage(ctx, {
@@ -20,7 +15,7 @@ export function wallets(ctx) {
     source: async (filters) => ({
       path: 'v1/wallets', params: { customer: filters.customer }, expand: ['data.customer'],
     }),
-    filters: [{ name: 'customer', label: 'Customer', placeholder: 'cus_...' }],
+    filters: [customerFilter],
     columns: [
       {
         title: 'Available', kind: 'number', cell: (one) => money(one.balance.available, one.currency),
@@ -29,26 +24,17 @@ export function wallets(ctx) {
           ['held', (one) => decimal(one.balance.held, one.currency)],
           ['currency', (one) => one.currency]],
       },
-      { title: 'Status', cell: (one) => badge(one.status), csv: (one) => one.status },
-      { title: 'E-mail', kind: 'text', cell: (one) => one.email, csv: (one) => one.email },
-      { title: 'Handle', kind: 'text', cell: (one) => one.handle, csv: (one) => one.handle },
+      statusColumn, textColumn('E-mail', 'email'), textColumn('Handle', 'handle'),
       {
-        title: 'Customer', csv: (one) => idOf(one.customer),
-        cell: (one) => link(`#/customers/${idOf(one.customer)}`, customerName(one.customer)),
+        title: 'Customer', csv: (one) => idOf(one.customer), cell: (one) => customerLink(one.customer),
       },
-      { title: 'Created', cell: (one) => time(one.created), csv: (one) => isoTime(one.created) },
+      createdColumn,
     ],
     empty: 'No wallets are like that.',
   });
 }
 
 /* ---------------------------------------------------------------------------------- actions */
-
-const amount = (one, more) => ({
-  name: 'amount', label: `Amount (${one.currency.toUpperCase()})`, kind: 'amount', required: true,
-  currency: one.currency, ...more,
-});
-const description = { name: 'description', label: 'Description', maximum: 1000 };
 
 const turn = (verb, text, from, danger) => ({
   text, danger, when: (one) => one.status === from,
@@ -64,7 +50,7 @@ const turn = (verb, text, from, danger) => ({
 const fund = {
   text: 'Give test money', when: (one) => isTest() && one.status === 'active',
   form: (one) => ({
-    text: 'Test mode: money from nowhere.', fields: [amount(one), description],
+    text: 'Test mode: money from nowhere.', fields: [amountField(one.currency), descriptionField()],
     run: (values, key) => post(`v1/test_helpers/${at('wallets', one.id, 'fund_balance').slice(3)}`,
       { ...values, currency: one.currency }, key),
     said: () => 'It has the money.',
@@ -74,7 +60,7 @@ const fund = {
 const topUp = {
   text: 'Top up by test card', when: (one) => isTest() && one.status === 'active',
   form: (one) => ({
-    fields: [amount(one)],
+    fields: [amountField(one.currency)],
     run: (values, key) => post('v1/payment_intents', {
       ...values, currency: one.currency, payment_method: 'pm_card_visa', confirm: true,
       transfer_data: { destination: one.id },
@@ -87,8 +73,8 @@ const reserve = {
   text: 'Hold', when: (one) => one.status === 'active',
   form: (one) => ({
     text: 'Money is set aside for another wallet, until it is captured or released.',
-    fields: [amount(one), { name: 'to', label: 'For', required: true,
-      hint: "A wallet's id, e-mail, phone or handle." }, description],
+    fields: [amountField(one.currency), { name: 'to', label: 'For', required: true,
+      hint: "A wallet's id, e-mail, phone or handle." }, descriptionField()],
     run: (values, key) => post(at('wallets', one.id, 'holds'), values, key),
     said: () => 'Held.',
   }),
@@ -98,11 +84,11 @@ const withdraw = {
   text: 'Withdraw', when: (one) => one.status === 'active',
   form: (one) => ({
     text: 'To a bank account. Only the end of its number is shown again.',
-    fields: [amount(one),
+    fields: [amountField(one.currency),
       { name: 'bank_account[account_number]', label: 'Account number', required: true },
       { name: 'bank_account[routing_number]', label: 'Routing number' },
       { name: 'bank_account[country]', label: 'Country', maximum: 2, placeholder: 'US' },
-      { name: 'bank_account[account_holder_name]', label: 'Holder' }, description],
+      { name: 'bank_account[account_holder_name]', label: 'Holder' }, descriptionField()],
     run: (values, key) => post(at('wallets', one.id, 'withdrawals'), values, key),
     said: () => 'On its way.',
   }),
@@ -143,11 +129,10 @@ const statementColumns = [
       ['currency', (line) => line.currency]],
   },
   { title: 'Balance', kind: 'number', cell: (line) => money(line.balance, line.currency) },
-  { title: 'What', cell: (line) => line.kind.replaceAll('_', ' '), csv: (line) => line.kind },
-  { title: 'Description', kind: 'text', cell: (line) => line.description,
-    csv: (line) => line.description },
+  { title: 'What', cell: (line) => words(line.kind), csv: (line) => line.kind },
+  textColumn('Description', 'description'),
   { title: 'Source', cell: (line) => reference(line.source), csv: (line) => line.source },
-  { title: 'When', cell: (line) => time(line.created), csv: (line) => isoTime(line.created) },
+  timeColumn('When', 'created'),
 ];
 
 export function wallet(ctx) {
@@ -162,7 +147,7 @@ export function wallet(ctx) {
       ['Held', money(one.balance.held, one.currency)],
       ['Incoming', money(one.balance.incoming, one.currency)],
       ['Posted', money(one.balance.posted, one.currency)],
-      ['Customer', link(`#/customers/${idOf(one.customer)}`, idOf(one.customer))],
+      ['Customer', customerLink(one.customer)],
       ['E-mail', one.email], ['Phone', one.phone], ['Handle', one.handle], ['Tier', one.tier],
       ['Created', time(one.created)],
     ],
@@ -171,19 +156,19 @@ export function wallet(ctx) {
         source: async (filters) => ({
           path: at('wallets', one.id, 'statement'), params: { created: createdParam(filters) },
         }),
-        filters: [{ name: 'from', label: 'From', kind: 'date' }, { name: 'to', label: 'To', kind: 'date' }],
-        columns: statementColumns, csv: `statement-${one.id}`, none: 'Nothing has moved yet.', empty: 'Nothing has moved then.',
+        filters: dateFilters, columns: statementColumns, csv: `statement-${one.id}`,
+        none: 'Nothing has moved yet.', empty: 'Nothing has moved then.',
       })],
       ['Limits', limits],
-      ['Holds', (one) => listView(plain(ctx), {
+      ['Holds', (one) => listPart(ctx, {
         path: 'v1/wallet_holds', params: { wallet: one.id }, columns: holdColumns,
-        href: (hold_) => `#/holds/${hold_.id}`, empty: 'None.',
+        href: (hold_) => `#/holds/${hold_.id}`,
       })],
-      ['Withdrawals', (one) => listView(plain(ctx), {
+      ['Withdrawals', (one) => listPart(ctx, {
         path: 'v1/wallet_withdrawals', params: { wallet: one.id }, columns: withdrawalColumns,
-        href: (wd) => `#/withdrawals/${wd.id}`, empty: 'None.',
+        href: (wd) => `#/withdrawals/${wd.id}`,
       })],
-      ['Metadata', (one) => metadataNode(one.metadata)],
+      metadataSection,
     ],
   });
 }
@@ -191,26 +176,18 @@ export function wallet(ctx) {
 /* ------------------------------------------------------------------------------------ holds */
 
 const holdColumns = [
-  {
-    title: 'Amount', kind: 'number', cell: (one) => money(one.amount, one.currency),
-    csvs: [['id', (one) => one.id], ['amount', (one) => decimal(one.amount, one.currency)],
-      ['currency', (one) => one.currency]],
-  },
-  { title: 'Status', cell: (one) => badge(one.status), csv: (one) => one.status },
+  amountColumn(), statusColumn,
   { title: 'From', cell: (one) => walletLink(one.from), csv: (one) => idOf(one.from) },
   { title: 'For', cell: (one) => walletLink(one.to), csv: (one) => idOf(one.to) },
-  { title: 'Expires', cell: (one) => time(one.expires_at), csv: (one) => isoTime(one.expires_at) },
+  timeColumn('Expires', 'expires_at'),
 ];
-
-const status = (words) => ({ name: 'status', options: [['', 'All'], ...words.map((one) => [one,
-  one.charAt(0).toUpperCase() + one.slice(1)])] });
 
 export function holds(ctx) {
   listPage(ctx, {
     title: 'Wallet holds', columns: holdColumns, csv: 'holds', href: (one) => `#/holds/${one.id}`,
     source: async (filters) => ({ path: 'v1/wallet_holds', params: filters }),
-    tabs: status(['active', 'captured', 'released', 'expired', 'failed']),
-    filters: [{ name: 'wallet', label: 'Wallet', placeholder: 'wal_...' }],
+    tabs: statusTabs(['active', 'captured', 'released', 'expired', 'failed']),
+    filters: [walletFilter],
     empty: 'No holds are like that.',
     none: 'There are none yet. They are made from a wallet\'s page.',
   });
@@ -225,7 +202,7 @@ export function hold(ctx) {
       text: 'Capture', when: (one) => one.status === 'active',
       form: (one) => ({
         text: 'What is not captured is released.',
-        fields: [amount(one, { value: decimal(one.amount_capturable, one.currency) })],
+        fields: [amountField(one.currency, one.amount_capturable)],
         run: (values, key) => post(at('wallet_holds', one.id, 'capture'), values, key),
       }),
     }, {
@@ -238,23 +215,18 @@ export function hold(ctx) {
       ['Expires', time(one.expires_at)], ['Created', time(one.created)],
       ['Why it failed', one.failure_message],
     ],
-    sections: [['Metadata', (one) => metadataNode(one.metadata)]],
+    sections: [metadataSection],
   });
 }
 
 /* ------------------------------------------------------------------------------ withdrawals */
 
 const withdrawalColumns = [
-  {
-    title: 'Amount', kind: 'number', cell: (one) => money(one.amount, one.currency),
-    csvs: [['id', (one) => one.id], ['amount', (one) => decimal(one.amount, one.currency)],
-      ['currency', (one) => one.currency]],
-  },
-  { title: 'Status', cell: (one) => badge(one.status), csv: (one) => one.status },
+  amountColumn(), statusColumn,
   { title: 'Wallet', cell: (one) => walletLink(one.wallet), csv: (one) => idOf(one.wallet) },
   { title: 'Account', cell: (one) => `...${one.bank_account.last4}`,
     csv: (one) => one.bank_account.last4 },
-  { title: 'Created', cell: (one) => time(one.created), csv: (one) => isoTime(one.created) },
+  createdColumn,
 ];
 
 export function withdrawals(ctx) {
@@ -262,8 +234,8 @@ export function withdrawals(ctx) {
     title: 'Withdrawals', columns: withdrawalColumns, csv: 'withdrawals',
     href: (one) => `#/withdrawals/${one.id}`,
     source: async (filters) => ({ path: 'v1/wallet_withdrawals', params: filters }),
-    tabs: status(['pending', 'paid', 'failed', 'returned']),
-    filters: [{ name: 'wallet', label: 'Wallet', placeholder: 'wal_...' }],
+    tabs: statusTabs(['pending', 'paid', 'failed', 'returned']),
+    filters: [walletFilter],
     empty: 'No withdrawals are like that.',
     none: 'There are none yet. They are made from a wallet\'s page.',
   });
@@ -290,6 +262,6 @@ export function withdrawal(ctx) {
       ['Paid', time(one.paid_at)], ['Returned to', walletLink(one.returned_to)],
       ['Why it failed', one.failure_message],
     ],
-    sections: [['Metadata', (one) => metadataNode(one.metadata)]],
+    sections: [metadataSection],
   });
 }

@@ -1,10 +1,11 @@
 /* Webhook endpoints, and what was delivered to them. */
 import { at, get, post, remove } from './api.js';
-import { badge, idOf, time } from './format.js';
-import { button, h, link, note } from './dom.js';
+import { button, empty, h, note } from './dom.js';
+import { createdColumn, pageLink, statusColumn, statusTabs, timeColumn } from './columns.js';
 import { detailPage, facts } from './detail.js';
+import { idOf, time } from './format.js';
 import { listPage, listView } from './list.js';
-import { openForm, showSecret } from './form.js';
+import { ofNew, openForm, sayAndGo, showSecret } from './form.js';
 
 const DAY_S = 86400;
 
@@ -24,7 +25,7 @@ function params({ enabled_events: events, ...values }) {
 function create(ctx) {
   openForm({
     title: 'New endpoint', submit: 'Create',
-    fields: fields({}).map((field) => ({ ...field, clearable: false })),
+    fields: ofNew(fields({})),
     run: (values, key) => post('v1/webhook_endpoints', params(values), key),
     done: (made) => showSecret('Signing secret', 'Deliveries are signed with it. It is shown once.',
       made.secret, () => ctx.go(`#/webhooks/${made.id}`)),
@@ -37,9 +38,8 @@ export function webhooks(ctx) {
     actions: [button('New endpoint', () => create(ctx), 'primary')],
     columns: [
       { title: 'Address', kind: 'text', cell: (one) => one.url },
-      { title: 'Status', cell: (one) => badge(one.status) },
-      { title: 'Events', kind: 'text', cell: (one) => one.enabled_events.join(', ') },
-      { title: 'Created', cell: (one) => time(one.created) },
+      statusColumn, { title: 'Events', kind: 'text', cell: (one) => one.enabled_events.join(', ') },
+      createdColumn,
     ],
     empty: 'There are none.',
   });
@@ -79,20 +79,15 @@ const drop = (ctx) => ({
   form: (one) => ({
     text: 'Nothing is delivered there any more.',
     run: () => remove(at('webhook_endpoints', one.id)),
-    done: () => {
-      note('Deleted.');
-      ctx.go('#/webhooks');
-    },
+    done: sayAndGo(ctx, 'Deleted.', '#/webhooks'),
   }),
 });
 
 /* Columns of an endpoint's and of an event's deliveries. */
 export const deliveryColumns = [
   { title: 'Event', cell: (one) => one.event_type },
-  { title: 'Status', cell: (one) => badge(one.status) },
-  { title: 'Attempts', kind: 'number', cell: (one) => one.attempt_count },
-  { title: 'Next attempt', cell: (one) => time(one.next_attempt_at) },
-  { title: 'Created', cell: (one) => time(one.created) },
+  statusColumn, { title: 'Attempts', kind: 'number', cell: (one) => one.attempt_count },
+  timeColumn('Next attempt', 'next_attempt_at'), createdColumn,
 ];
 
 export const deliveryHref = (one) => `#/webhooks/${idOf(one.webhook_endpoint)}/${one.id}`;
@@ -112,8 +107,7 @@ export function webhook(ctx) {
       source: async (filters) => ({
         path: at('webhook_endpoints', one.id, 'deliveries'), params: filters,
       }),
-      tabs: { name: 'status', options: [['', 'All'], ['pending', 'Pending'],
-        ['succeeded', 'Succeeded'], ['failed', 'Failed']] },
+      tabs: statusTabs(['pending', 'succeeded', 'failed']),
       columns: deliveryColumns,
       href: (sent) => `#/webhooks/${one.id}/${sent.id}`, empty: 'None.',
     })]],
@@ -122,7 +116,7 @@ export function webhook(ctx) {
 
 /* --------------------------------------------------------------------------- one delivery */
 
-export const resend = (ctx, endpointId, eventId) => ({
+const resend = (ctx, endpointId, eventId) => ({
   text: 'Send again',
   form: () => ({
     text: 'The event is sent to the endpoint once more.',
@@ -138,7 +132,8 @@ function attempt(one) {
   return h('li', null, facts([
     ['When', time(one.created)], ['Took', `${one.duration_ms} ms`],
     ['Answer', one.response && one.response.status], ['Error', one.error],
-  ]), one.response && one.response.body ? h('pre', { class: 'json', tabindex: '0' }, one.response.body) : null);
+  ]), one.response && one.response.body
+    ? h('pre', { class: 'json', tabindex: '0' }, one.response.body) : null);
 }
 
 export async function delivery(ctx) {
@@ -151,13 +146,12 @@ export async function delivery(ctx) {
     status: (one) => one.status,
     actions: eventId ? [resend(ctx, endpointId, eventId)] : [],
     facts: (one) => [
-      ['Endpoint', link(`#/webhooks/${endpointId}`, endpointId)],
-      ['Event', eventId && link(`#/events/${eventId}`, eventId)],
+      ['Endpoint', pageLink('webhooks', endpointId)], ['Event', pageLink('events', eventId)],
       ['Attempts', one.attempt_count], ['Created', time(one.created)],
       ['Next attempt', time(one.next_attempt_at)], ['Ended', time(one.ended_at)],
     ],
     sections: [['Attempts', (one) => (one.attempts.length
       ? h('ol', { class: 'attempts' }, one.attempts.map(attempt))
-      : h('p', { class: 'empty' }, 'None yet.'))]],
+      : empty('None yet.'))]],
   });
 }

@@ -65,8 +65,6 @@ payments_checkout_is_open(const struct payments_checkout *checkout)
     return span_equal_cstr(checkout->status, "open");
 }
 
-void payments_checkout_render(struct resource_render *render, const void *document);
-
 /* --- checkout_items.c --- */
 
 struct payments_checkout_item {
@@ -88,8 +86,6 @@ MUST_USE err_t payments_checkout_items_read(
     struct arena *arena,
     const struct payments_checkout *checkout,
     struct payments_checkout_items *ret_items);
-void payments_checkout_item_write(
-    struct json_writer *json, const struct payments_checkout_item *item, struct span currency);
 /* A list envelope of the items from `first` on, at most `count`. */
 void payments_checkout_items_write(
     struct json_writer *json,
@@ -117,7 +113,7 @@ void payments_checkout_drive(
     struct span id,
     struct span lock);
 
-/* --- routes, named in routes_checkout.c --- */
+/* --- handlers, named in routes_checkout.c --- */
 
 void payments_checkout_create(struct resource_op *op);
 void payments_checkout_retrieve(struct resource_op *op);

@@ -51,13 +51,15 @@ const struct document_kind payments_checkout_kind = {
     .column_count = 4,
 };
 
+static void render_checkout(struct resource_render *render, const void *document);
+
 const struct resource_type payments_checkout_type = {
     .object = "checkout.session",
     .prefix = "cs_",
     .kind = &payments_checkout_kind,
     RESOURCE_FIELDS(fields),
     .struct_size = sizeof(struct payments_checkout),
-    .render = payments_checkout_render,
+    .render = render_checkout,
     .permission = "checkout_sessions",
 };
 
@@ -157,8 +159,8 @@ write_items(struct resource_render *render, const struct payments_checkout *chec
     payments_checkout_items_write(json, checkout, items, 0, items->count);
 }
 
-void
-payments_checkout_render(struct resource_render *render, const void *document)
+static void
+render_checkout(struct resource_render *render, const void *document)
 {
     const struct payments_checkout *checkout = document;
     struct json_writer *json = resource_render_json(render);

@@ -11,6 +11,7 @@
  * A payment under way is waited for: what it comes to decides, also after the session's time.
  */
 #include "checkout.h"
+#include "method.h"
 
 #include "base/assert.h"
 

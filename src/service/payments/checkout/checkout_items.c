@@ -236,8 +236,8 @@ payments_checkout_items_read(
 
 /* ------------------------------------------------------------------------------------ shown --- */
 
-void
-payments_checkout_item_write(
+static void
+write_item(
     struct json_writer *json, const struct payments_checkout_item *item, struct span currency)
 {
     int64_t cost = item->unit_amount * item->quantity; /* it was checked to fit */
@@ -276,7 +276,7 @@ payments_checkout_items_write(
     json_key(json, "data");
     json_array_begin(json);
     for (uint32_t i = first; i < first + shown; i++) {
-        payments_checkout_item_write(json, &items->at[i], checkout->currency);
+        write_item(json, &items->at[i], checkout->currency);
     }
     json_array_end(json);
     json_member_bool(json, "has_more", shown < left);

@@ -16,15 +16,14 @@
 #include "checkout_page.h"
 
 #include "checkout.h"
+#include "method.h"
 #include "qr.h"
 #include "url.h"
 
 #include "base/assert.h"
-#include "json/json.h"
 #include "json/json_in.h"
 
-#define ERROR_VALUES_MAX 256  /* of last_payment_error */
-#define BILLING_MAX      8192 /* each byte of the texts may take six in JSON */
+#define ERROR_VALUES_MAX 256 /* of last_payment_error */
 
 enum {
     FOUND = 200,
@@ -327,40 +326,17 @@ answer_errors(struct payments_flow *flow, const struct payments_checkout_errors 
     show(flow, NOT_READABLE, &page);
 }
 
-/* Who pays, as an intent's payer is told of: in the method's billing details. */
-static struct span
-write_billing(struct payments_flow *flow)
-{
-    const struct payments_checkout *checkout = flow->checkout;
-    void *memory = arena_alloc(resource_op_arena(flow->op), BILLING_MAX);
-    struct buf buf;
-    struct json_writer json;
-    buf_init_fixed(&buf, memory, memory == NULL ? 0 : BILLING_MAX);
-    json_begin(&json, &buf);
-    json_object_begin(&json);
-    json_key(&json, "address");
-    json_object_begin(&json);
-    for (const char *const *member = payments_address_members; *member != NULL; member++) {
-        json_member_null(&json, *member);
-    }
-    json_object_end(&json);
-    json_member_text_or_null(
-        &json,
-        "email",
-        checkout->customer_email.size != 0 ? checkout->customer_email : checkout->payer_email);
-    json_member_text_or_null(&json, "name", checkout->payer_name);
-    json_member_null(&json, "phone");
-    json_member_null(&json, "tax_id");
-    json_object_end(&json);
-    return buf_failed(&buf) ? SPAN_EMPTY : buf_span(&buf);
-}
-
 static void
 method_chosen(struct payments_flow *flow)
 {
+    const struct payments_checkout *checkout = flow->checkout;
+    bool named = checkout->customer_email.size != 0;
     flow->confirms = true;
     if (!flow->method->shows_qr) {
-        flow->method->billing_details = write_billing(flow);
+        flow->method->billing_details = payments_billing_of_payer(
+            flow->op,
+            checkout->payer_name,
+            named ? checkout->customer_email : checkout->payer_email);
     }
     payments_checkout_answers(flow, answer_paid);
     payments_authorize_begin(flow);

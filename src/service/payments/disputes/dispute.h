@@ -121,7 +121,6 @@ enum payments_dispute_status payments_dispute_status_of(const struct payments_di
 void payments_dispute_goes(struct payments_dispute *dispute, enum payments_dispute_move move);
 /* The texts that are there as a JSON object in the arena. */
 struct span payments_evidence_text(struct resource_op *op, const struct payments_dispute *dispute);
-void payments_dispute_render(struct resource_render *render, const void *document);
 
 /* What is taken back of the charge at this moment, in the public API's units. */
 static inline int64_t
@@ -145,8 +144,6 @@ void payments_dispute_resume(struct payments_flow *flow);
 void payments_dispute_attempt_close(struct payments_flow *flow);
 /* Loads the dispute's charge. False if answered. */
 bool payments_dispute_load_charge(struct payments_flow *flow, struct span charge);
-/* In the public API's units and whole coins. */
-int64_t payments_dispute_fee(const struct payments *payments, const struct currency *currency);
 
 /* --- dispute.c --- */
 
@@ -159,5 +156,12 @@ void payments_feed_create(struct payments *payments);
 void payments_feed_destroy(struct payments *payments);
 /* At each turn of the sweeper: reads what is new, if this process is the one that does. */
 void payments_feed_turn(struct payments *payments, bool leads);
+
+/* --- handlers, named in routes_dispute.c --- */
+
+void payments_dispute_retrieve(struct resource_op *op);
+void payments_dispute_list(struct resource_op *op);
+void payments_dispute_update(struct resource_op *op);
+void payments_dispute_close(struct resource_op *op);
 
 #endif

@@ -63,13 +63,15 @@ const struct document_kind payments_dispute_kind = {
 
 const struct document_kind payments_feed_cursor_kind = {.name = "dispute_cursor"};
 
+static void render_dispute(struct resource_render *render, const void *document);
+
 const struct resource_type payments_dispute_type = {
     .object = "dispute",
     .prefix = "du_",
     .kind = &payments_dispute_kind,
     RESOURCE_FIELDS(dispute_fields),
     .struct_size = sizeof(struct payments_dispute),
-    .render = payments_dispute_render,
+    .render = render_dispute,
     .permission = "disputes",
 };
 
@@ -92,10 +94,7 @@ payments_dispute_number_of(const struct port_rail_notice *notice)
 u128
 payments_dispute_number(const struct payments_dispute *dispute)
 {
-    u128 number = 0;
-    bool parsed = id_parse(payments_dispute_type.prefix, dispute->header.id, &number);
-    ASSERT(parsed);
-    return number;
+    return resource_number(&payments_dispute_type, dispute->header.id);
 }
 
 enum payments_dispute_status
@@ -207,8 +206,8 @@ write_method(struct json_writer *json, const struct payments_dispute *dispute)
     json_object_end(json);
 }
 
-void
-payments_dispute_render(struct resource_render *render, const void *document)
+static void
+render_dispute(struct resource_render *render, const void *document)
 {
     const struct payments_dispute *dispute = document;
     struct json_writer *json = resource_render_json(render);

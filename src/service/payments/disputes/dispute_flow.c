@@ -21,8 +21,9 @@
 #include "base/assert.h"
 #include "os/fault.h"
 
-int64_t
-payments_dispute_fee(const struct payments *payments, const struct currency *currency)
+/* In the public API's units and whole coins. */
+static int64_t
+fee_of(const struct payments *payments, const struct currency *currency)
 {
     enum {
         USD_MINIMUM = 50 /* the smallest payments of currencies are worth about the same */
@@ -143,7 +144,7 @@ payments_dispute_withdraw_open(struct payments_flow *flow)
         resource_internal(flow->op, error, "charge of a dispute");
         return false;
     }
-    dispute->fee = payments_dispute_fee(flow->payments, payments_flow_currency(flow));
+    dispute->fee = fee_of(flow->payments, payments_flow_currency(flow));
     flow->charge->disputed_amount += dispute->amount;
     bool waits = span_equal_cstr(dispute->attempt.state, "waiting");
     schedule(flow, waits ? 1 : flow->payments->parts.settings.lease_s);

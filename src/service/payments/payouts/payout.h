@@ -120,4 +120,20 @@ MUST_USE err_t payments_bank_account_failed(struct resource_op *op, struct span 
 /* Whether the path names the caller; false if answered. */
 bool payments_account_is_own(struct resource_op *op);
 
+/* --- handlers, named in routes_payout.c --- */
+
+void payments_account_retrieve(struct resource_op *op);
+void payments_account_update(struct resource_op *op);
+void payments_external_account_create(struct resource_op *op);
+void payments_external_account_retrieve(struct resource_op *op);
+void payments_external_account_update(struct resource_op *op);
+void payments_external_account_delete(struct resource_op *op);
+void payments_external_account_list(struct resource_op *op);
+void payments_payout_create(struct resource_op *op);
+void payments_payout_retrieve(struct resource_op *op);
+void payments_payout_update(struct resource_op *op);
+void payments_payout_cancel(struct resource_op *op);
+void payments_payout_reverse(struct resource_op *op);
+void payments_payout_list(struct resource_op *op);
+
 #endif

@@ -64,10 +64,7 @@ account_of(const struct payments_payout_flow *flow, enum books_account account)
 u128
 payments_payout_number(const struct payments_payout *payout)
 {
-    u128 number = 0;
-    bool parsed = id_parse(payments_payout_type.prefix, payout->header.id, &number);
-    ASSERT(parsed);
-    return number;
+    return resource_number(&payments_payout_type, payout->header.id);
 }
 
 struct money

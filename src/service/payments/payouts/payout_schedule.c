@@ -175,15 +175,12 @@ hold(struct resource_op *op)
     struct run *run = resource_op_state(op);
     const struct payments_payout_schedule *schedule = run->schedule;
     struct payments_payout *payout = resource_new(op, &payments_payout_type);
-    u128 number = 0;
     if (payout == NULL) {
         resource_internal(op, ERR_FULL, "request memory");
         return;
     }
-    bool parsed = id_parse(payments_payout_type.prefix, schedule->payout, &number);
-    ASSERT(parsed);
     payout->header.id = schedule->payout;
-    payout->header.created = (int64_t)(id_unix_ms(number) / 1000);
+    payout->header.created = resource_created_of(&payments_payout_type, schedule->payout);
     payout->automatic = true;
     payout->amount = schedule->amount;
     payout->currency = schedule->currency;

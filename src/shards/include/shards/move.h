@@ -91,8 +91,4 @@ MUST_USE err_t shards_move(
 MUST_USE err_t
 shards_move_cancel(const struct shards_move_parts *parts, char message[SHARDS_MESSAGE_SIZE]);
 
-/* Sums up what a shard has of slots now, reading all of it. Blocks. */
-MUST_USE err_t shards_move_sum(
-    const struct shards_move_parts *parts, uint32_t shard, struct shards_move_sums *ret_sums);
-
 #endif

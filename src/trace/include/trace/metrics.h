@@ -127,16 +127,6 @@ void trace_metrics_render(const struct trace_metric *const *metrics, size_t coun
         TRACE_COUNT(values_),                                                                      \
         1,                                                                                         \
         .labels[0] = TRACE_LABEL(label, values_))
-#define TRACE_GAUGE_BY2(variable, name, help, label, values_, label2, values2)                     \
-    TRACE_METRIC(                                                                                  \
-        variable,                                                                                  \
-        TRACE_GAUGE_KIND,                                                                          \
-        name,                                                                                      \
-        help,                                                                                      \
-        TRACE_COUNT(values_) * TRACE_COUNT(values2),                                               \
-        1,                                                                                         \
-        .labels[0] = TRACE_LABEL(label, values_),                                                  \
-        .labels[1] = TRACE_LABEL(label2, values2))
 
 #define TRACE_HISTOGRAM(variable, name, help, decimals_, bounds_)                                  \
     TRACE_METRIC(                                                                                  \

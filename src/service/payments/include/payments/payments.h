@@ -85,7 +85,7 @@ void payments_start(struct payments *payments);
 
 /* The routes, in tables, bound to this instance; valid as long as it. NULL: bound to nothing, for
  * those who describe them. */
-#define PAYMENTS_ROUTE_TABLES 7
+#define PAYMENTS_ROUTE_TABLES 8
 const struct resource_route *payments_routes(
     const struct payments *payments, uint32_t table, uint32_t *ret_count);
 
@@ -113,6 +113,11 @@ struct payments_health {
     uint64_t payouts_failed;     /* likewise: refused by the bank, or sent back */
     uint64_t disputes_due_soon;  /* need a response within two days; counted as suspense_open */
     uint64_t disputes_unplaced;  /* notices of disputes of payments that nobody knows, ever */
+    /* Payments that were declined without asking the issuer, by this process, since it began: by a
+     * default list, by a rule of the merchant's, by the network as too risky. */
+    uint64_t blocked_by_list;
+    uint64_t blocked_by_rule;
+    uint64_t blocked_by_network;
 };
 
 /* Any thread. */
