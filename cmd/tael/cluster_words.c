@@ -105,8 +105,8 @@ add_api(
     if (before) { /* it ends TLS, and browsers come to it */
         cluster_word_add(words, "--tls-cert=");
         cluster_word_add(words, "--tls-key=");
-        if (strcmp(node->request_log_address, "connection") == 0) {
-            cluster_word_add(words, "--request-log-address=forwarded");
+        if (strcmp(node->client_address, "connection") == 0) {
+            cluster_word_add(words, "--client-address=forwarded");
         }
         if (node->public_url[0] == '\0') {
             cluster_word_add(words, "--public-url=%s", first_gateway(cluster));

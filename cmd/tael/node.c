@@ -18,6 +18,17 @@ node_explain(struct node *node, const char *format, ...)
     va_end(arguments);
 }
 
+err_t
+node_misuse(struct node *node, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(node->message, sizeof(node->message), format, arguments);
+    va_end(arguments);
+    node->is_misused = true;
+    return ERR_INVALID;
+}
+
 void
 node_want_files(struct node *node, uint64_t more)
 {

@@ -90,7 +90,6 @@ struct node_settings {
     bool request_log;
     int64_t request_log_keep;
     int64_t request_log_max;
-    char request_log_address[16];
 
     char roles[NODE_ROLES_SIZE];
     char ledger[NODE_DATABASE_SIZE];
@@ -213,7 +212,7 @@ struct node_settings {
 
     struct tracing_settings tracing;
     bool trace_trust;
-    char payer_address[16];
+    char client_address[16];
 };
 
 /* Webhooks under way, as many requests to participants, and as many that rest. */
@@ -253,6 +252,7 @@ struct node {
     /* Waited on while there is nothing to do but to wait; posted when the process is to end. */
     sem_t *wake;
     char message[NODE_MESSAGE_SIZE]; /* why a role could not open */
+    bool is_misused;                 /* because of the settings alone: see node_misuse */
     struct trace_log log;
     uint64_t files_wanted; /* descriptors, if all connections that may be are there */
     uint64_t files_allowed;
@@ -350,8 +350,10 @@ struct node {
     char public_url[NODE_URL_SIZE];
     uint16_t admin_port; /* 0: none */
 
-    /* The last time that documents could not be written; monotonic, 0: never. Any thread. */
+    /* The last time that documents could not be written, and why; monotonic, 0: never. Any thread.
+     */
     _Atomic uint64_t documents_failed_ns;
+    _Atomic err_t documents_failure;
 };
 
 /*
@@ -410,6 +412,11 @@ void node_close(struct node *node);
 
 /* Sets node->message; what does not fit is cut. */
 __attribute__((format(printf, 2, 3))) void node_explain(struct node *node, const char *format, ...);
+/* The same when the settings cannot be, each by itself or together, so that no other start with
+ * them would do better: then the process ends as for a setting that is none. Returns ERR_INVALID.
+ */
+__attribute__((format(printf, 2, 3))) MUST_USE err_t
+node_misuse(struct node *node, const char *format, ...);
 /* Counts descriptors that may be needed, and raises the limit as far as it may be. On the main
  * thread until the node runs, then on the loop of files. */
 void node_want_files(struct node *node, uint64_t more);

@@ -105,18 +105,11 @@ const struct setting node_setting_table[] = {
         "requests",
         "Kept of one merchant and mode; some 400 bytes each."),
     TEXT_OF(
-        "request-log-address",
-        request_log_address,
+        "client-address",
+        client_address,
         "connection",
-        "Whose address is kept: connection, of whoever is at its other end; forwarded, the first "
-        "of X-Forwarded-For, "
-        "behind a gateway, which sets it; none."),
-    TEXT_OF(
-        "payer-address",
-        payer_address,
-        "",
-        "Where payers' browsers are, for rules against fraud: connection, or forwarded behind a "
-        "gateway, as its X-Forwarded-For says. Without it that is not known of them."),
+        "Where requests come from, for the log of requests and rules against fraud: connection; "
+        "forwarded, the first of X-Forwarded-For, behind a gateway that sets it; none."),
     TEXT_OF(
         "admin-listen",
         admin_listen,

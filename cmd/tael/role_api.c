@@ -94,8 +94,7 @@ public_url_make(struct node *node)
                   given[i] != '#';
         }
         if (!web) {
-            node_explain(node, "public-url is an address like https://pay.example.com");
-            return ERR_INVALID;
+            return node_misuse(node, "public-url is an address like https://pay.example.com");
         }
         buf_append_span(&url, span_slice(text, 0, given[size - 1] == '/' ? size - 1 : size));
     } else {
@@ -149,26 +148,32 @@ ask_besides_routes(void *context, struct net_exchange *exchange)
 }
 
 static err_t
-payer_address(struct node *node, enum api_address *ret_address)
+client_addresses(struct node *node, enum api_addresses *ret_addresses)
 {
-    const char *text = node->settings.payer_address;
-    bool connection = strcmp(text, "connection") == 0;
-    if (!connection && text[0] != '\0' && strcmp(text, "forwarded") != 0) {
-        node_explain(node, "payer-address: it is connection or forwarded");
-        return ERR_INVALID;
+    static const struct {
+        const char *name;
+        enum api_addresses addresses;
+    } names[] = {
+        {"none", API_ADDRESS_NONE},
+        {"connection", API_ADDRESS_PEER},
+        {"forwarded", API_ADDRESS_FORWARDED},
+    };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(node->settings.client_address, names[i].name) == 0) {
+            *ret_addresses = names[i].addresses;
+            return ERR_OK;
+        }
     }
-    *ret_address = connection        ? API_ADDRESS_CONNECTED
-                   : text[0] != '\0' ? API_ADDRESS_FORWARDED
-                                     : API_ADDRESS_UNKNOWN;
-    return ERR_OK;
+    node_explain(node, "client-address is connection, forwarded or none");
+    return ERR_INVALID;
 }
 
 static err_t
 front_open(struct node *node)
 {
     struct api_routes tables[API_ROUTE_TABLES_MAX];
-    enum api_address payers;
-    TRY(payer_address(node, &payers));
+    enum api_addresses addresses;
+    TRY(client_addresses(node, &addresses));
     uint32_t table_count = role_api_tables(node, tables);
     const struct api_parts parts = {
         .runtime = node->runtime,
@@ -180,8 +185,7 @@ front_open(struct node *node)
         .log = &node->log,
         .recorder = traces_recorder(node->traces),
         .trace_trust = node->settings.trace_trust,
-        .caller_address = role_requests_address(node),
-        .payer_address = payers,
+        .addresses = addresses,
         .tables = tables,
         .table_count = table_count,
         .operators = {.context = node, .ask = ask_besides_routes},

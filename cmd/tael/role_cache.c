@@ -20,9 +20,8 @@ cache_role_open(struct node *node)
         return ERR_OK;
     }
     if (settings->documents[0] == '\0') {
-        node_explain(
+        return node_misuse(
             node, "cache: only with --documents=postgres://...; else they are in this process");
-        return ERR_INVALID;
     }
     if (strcmp(settings->cache, IN_MEMORY) == 0) {
         return ERR_OK;

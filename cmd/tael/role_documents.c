@@ -40,6 +40,7 @@ runtime_log(
     struct node *node = context;
     char trace_id[TRACECONTEXT_TRACE_ID_SIZE + 1];
     if (is_unhealthy(node, code)) {
+        atomic_store(&node->documents_failure, code);
         atomic_store(&node->documents_failed_ns, os_monotonic_ns(node->clock));
     }
     TRACE_LOG(
@@ -198,7 +199,9 @@ documents_role_healthy(const struct node *node, struct buf *why)
     }
     uint64_t failed_ns = atomic_load(&node->documents_failed_ns);
     if (failed_ns != 0 && os_monotonic_ns(node->clock) - failed_ns < UNHEALTHY_NS) {
-        buf_append_cstr(why, "documents cannot be written");
+        bool is_full = atomic_load(&node->documents_failure) == ERR_DISK_FULL;
+        buf_append_cstr(
+            why, is_full ? "the disk of the documents is full" : "documents cannot be written");
         return false;
     }
     return true;

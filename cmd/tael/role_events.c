@@ -39,8 +39,7 @@ reach_of(struct node *node, struct events_settings *settings)
     } else if (strcmp(who, "none") == 0) {
         settings->test_reach = PORT_HTTP_PUBLIC;
     } else if (strcmp(who, "test") != 0) {
-        node_explain(node, "webhook-private is test, all or none");
-        return ERR_INVALID;
+        return node_misuse(node, "webhook-private is test, all or none");
     }
     return ERR_OK;
 }
@@ -188,6 +187,10 @@ events_role_metrics(const struct node *node, struct buf *out)
         {"tael_webhook_created_total", "counter", "Deliveries.", health.created},
         {"tael_webhook_given_up_total", "counter", "Deliveries given up.", health.given_up},
         {"tael_webhook_disabled_total", "counter", "Endpoints disabled by us.", health.disabled},
+        {"tael_webhook_damaged_total",
+         "counter",
+         "Rows of webhooks and events that could not be read.",
+         health.damaged},
     };
 
     node_metrics(out, all, sizeof(all) / sizeof(all[0]));

@@ -73,12 +73,11 @@ internal_role_open(struct node *node)
     }
     if (node_address_split(where, address, &port) &&
         !remote_auth_allows_host(node->auth, span_from_cstr(address))) {
-        node_explain(
+        return node_misuse(
             node,
             "internal-listen %s: not this machine, and nothing would hide the requests on the way: "
             "internal-tls-..., or internal-plain if the network does",
             where);
-        return ERR_DENIED;
     }
     err_t result = server_open(node);
     if (result != ERR_OK) {

@@ -37,12 +37,11 @@ ledger_role_open(struct node *node)
     settings.store.snapshot_interval = (uint64_t)node->settings.ledger_snapshot_interval;
     settings.store.recent_size = (uint64_t)node->settings.ledger_recent;
     if (store_orders_parse(node->settings.ledger_orders, &settings.store.orders) != ERR_OK) {
-        node_explain(
+        return node_misuse(
             node,
             "--ledger-orders: account, user-data-128, user-data-64, user-data-32, code, ledger or "
             "all, with commas between, not %s",
             node->settings.ledger_orders);
-        return ERR_INVALID;
     }
     settings.store.transfer_count_max = (uint64_t)node->settings.ledger_transfers_max;
     settings.limits.account_count_max = (uint32_t)node->settings.ledger_accounts_max;

@@ -67,13 +67,13 @@ static err_t
 payments_role_open(struct node *node)
 {
     err_t result = service_open(node);
-    if (result != ERR_OK) {
-        node_explain(
+    if (result == ERR_INVALID) {
+        return node_misuse(
             node,
-            "payments: %s",
-            result == ERR_INVALID ? "merchant-name, -city, -country or -category cannot be "
-                                    "written into a code"
-                                  : err_text(result));
+            "payments: merchant-name, -city, -country or -category cannot be written into a code");
+    }
+    if (result != ERR_OK) {
+        node_explain(node, "payments: %s", err_text(result));
         return result;
     }
     payments_start(node->payments);
@@ -121,6 +121,10 @@ payments_role_metrics(const struct node *node, struct buf *out)
          "gauge",
          "Since the bank was asked for the oldest of them.",
          (uint64_t)(health.payout_oldest_s < 0 ? 0 : health.payout_oldest_s)},
+        {"tael_refund_oldest_seconds",
+         "gauge",
+         "Age of the oldest refund that the card network has and has not decided.",
+         (uint64_t)(health.refund_oldest_s < 0 ? 0 : health.refund_oldest_s)},
         {"tael_payouts_paid_total",
          "counter",
          "Payouts that the bank has paid.",

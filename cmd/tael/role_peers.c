@@ -69,6 +69,12 @@ auth_open(struct node *node)
     memcpy(settings->key_file, from->internal_key_file, sizeof(settings->key_file));
     settings->plain = from->internal_plain;
     err_t result = remote_auth_create(settings, &node->auth, message);
+    if (result == ERR_INVALID) {
+        return node_misuse(
+            node,
+            "between services (internal-tls-ca, -cert, -key, or internal-key-file): %s",
+            message);
+    }
     if (result != ERR_OK) {
         node_explain(
             node,
@@ -105,7 +111,10 @@ peer_open(struct node *node, size_t peer)
     /* What was let in at the front must not fail here for want of room. */
     parts.settings.requests_max = (uint32_t)node->settings.operations_max * 2 + 1024;
     err_t result = remote_client_create(&parts, &node->peers[peer], message);
-    if (result != ERR_OK) {
+    bool is_setting = result == ERR_INVALID || result == ERR_DENIED; /* in clear to elsewhere */
+    if (is_setting) {
+        result = node_misuse(node, "%s: %s", peers[peer].name, message);
+    } else if (result != ERR_OK) {
         node_explain(
             node, "%s: %s", peers[peer].name, message[0] == '\0' ? err_text(result) : message);
     }

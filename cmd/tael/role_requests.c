@@ -1,40 +1,9 @@
 /* The log of merchants' requests. */
 #include "roles.h"
 
-#include <string.h>
 #include <time.h>
 
 #define DRAIN_POLL_MS 10
-
-static const struct {
-    const char *name;
-    enum api_address address;
-} address_names[] = {
-    {"none", API_ADDRESS_UNKNOWN},
-    {"connection", API_ADDRESS_CONNECTED},
-    {"forwarded", API_ADDRESS_FORWARDED},
-};
-
-#define ADDRESS_NAMES (sizeof(address_names) / sizeof(address_names[0]))
-
-static size_t
-address_index(const struct node *node)
-{
-    size_t i = 0;
-    while (i < ADDRESS_NAMES &&
-           strcmp(node->settings.request_log_address, address_names[i].name) != 0) {
-        i++;
-    }
-    return i;
-}
-
-enum api_address
-role_requests_address(const struct node *node)
-{
-    size_t i = address_index(node);
-    return node->settings.request_log && i < ADDRESS_NAMES ? address_names[i].address
-                                                           : API_ADDRESS_UNKNOWN;
-}
 
 static err_t
 requests_role_open(struct node *node)
@@ -45,10 +14,6 @@ requests_role_open(struct node *node)
         .clock = &node->service_clock,
         .settings = requests_settings_default(),
     };
-    if (address_index(node) == ADDRESS_NAMES) {
-        node_explain(node, "request-log-address is connection, forwarded or none");
-        return ERR_INVALID;
-    }
     parts.settings.on = node->settings.request_log;
     parts.settings.keep_s = node->settings.request_log_keep / 1000;
     parts.settings.keep_max = node->settings.request_log_max;

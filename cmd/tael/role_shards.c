@@ -329,13 +329,11 @@ wallet_placement(struct node *node, bool *ret_apart)
 {
     bool apart = strcmp(node->settings.wallet_placement, "wallet") == 0;
     if (!apart && strcmp(node->settings.wallet_placement, "merchant") != 0) {
-        node_explain(node, "wallet-placement: it is merchant or wallet");
-        return ERR_INVALID;
+        return node_misuse(node, "wallet-placement: it is merchant or wallet");
     }
     if (apart && !routes(node) && (node->parts & NODE_WALLETS) != 0) {
-        node_explain(
+        return node_misuse(
             node, "wallet-placement: only a ledger of several shards (ledger-shards) has slots");
-        return ERR_INVALID;
     }
     *ret_apart = apart;
     return ERR_OK;
@@ -346,8 +344,7 @@ cross_open(struct node *node, bool wallets_apart)
 {
     bool three = strcmp(node->settings.ledger_commit, "3pc") == 0;
     if (!three && strcmp(node->settings.ledger_commit, "2pc") != 0) {
-        node_explain(node, "ledger-commit: it is 2pc or 3pc");
-        return ERR_INVALID;
+        return node_misuse(node, "ledger-commit: it is 2pc or 3pc");
     }
     struct shards_cross_parts parts = shards_cross_parts_default();
     parts.executor = net_loop_executor(node->peers_loop);

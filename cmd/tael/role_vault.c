@@ -92,17 +92,18 @@ network_settings(struct node *node, struct network_client_settings *settings, bo
     (void)span_parse_u64(span_from_cstr(given->merchant_category), &category);
     settings->category = (uint16_t)(category % 10000);
     if (!network_address(given->card_network, settings, ret_tls)) {
-        node_explain(node, "card-network: iso8583://HOST:PORT or iso8583s://HOST:PORT");
-    } else if (settings->dialect == NULL) {
-        node_explain(node, "card-network-dialect is ascii or binary");
-    } else if (!is_terminal(settings->terminal)) {
-        node_explain(node, "card-network-terminal: eight characters of ASCII, no spaces");
-    } else if (!is_digits(settings->acquirer)) {
-        node_explain(node, "card-network-acquirer: up to 11 digits");
-    } else {
-        return ERR_OK;
+        return node_misuse(node, "card-network: iso8583://HOST:PORT or iso8583s://HOST:PORT");
     }
-    return ERR_INVALID;
+    if (settings->dialect == NULL) {
+        return node_misuse(node, "card-network-dialect is ascii or binary");
+    }
+    if (!is_terminal(settings->terminal)) {
+        return node_misuse(node, "card-network-terminal: eight characters of ASCII, no spaces");
+    }
+    if (!is_digits(settings->acquirer)) {
+        return node_misuse(node, "card-network-acquirer: up to 11 digits");
+    }
+    return ERR_OK;
 }
 
 static err_t

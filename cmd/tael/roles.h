@@ -71,9 +71,6 @@ __attribute__((format(printf, 4, 5))) void role_operators_refuse(
 /* What operators may ask on the public listener: hook of api.h, with the node as its context. */
 enum api_operated role_operators_ask(void *context, struct net_exchange *exchange);
 
-/* How requests get to know whose they are, as the log of requests is to have it. */
-enum api_address role_requests_address(const struct node *node);
-
 /* The services' route tables. Of a node whose parts are NULL: bound to nothing, for `tael openapi`.
  */
 uint32_t role_api_tables(const struct node *node, struct api_routes tables[API_ROUTE_TABLES_MAX]);

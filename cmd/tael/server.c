@@ -224,7 +224,8 @@ serve(const struct command *command, struct node *node)
     } else if (sem_trywait(&main_thread.wake) == 0) {
         TRACE_LOG(&node->log, TRACE_INFO, "server", SPAN_EMPTY, "ended before it had started");
     } else {
-        status = command_fail(command, "%s", node->message);
+        status = node->is_misused ? command_misuse(command, "%s", node->message)
+                                  : command_fail(command, "%s", node->message);
     }
     node_stop(node);
     node_close(node);

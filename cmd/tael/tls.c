@@ -79,8 +79,7 @@ node_tls_open(struct node *node)
         return ERR_OK;
     }
     if (settings->tls_cert[0] == '\0' || settings->tls_key[0] == '\0') {
-        node_explain(node, "tls-cert and tls-key go together");
-        return ERR_INVALID;
+        return node_misuse(node, "tls-cert and tls-key go together");
     }
     err_t result = read_files(node, &node->tls);
     if (result != ERR_OK) {

@@ -54,23 +54,6 @@ api_peer_address(const struct net_exchange *exchange, char text[NET_ADDRESS_TEXT
                                                 : address;
 }
 
-struct span
-api_sender_address(enum api_address known, struct net_exchange *exchange)
-{
-    char text[NET_ADDRESS_TEXT_SIZE];
-    struct span chain;
-    switch (known) {
-    case API_ADDRESS_UNKNOWN:
-        return SPAN_EMPTY;
-    case API_ADDRESS_CONNECTED:
-        return arena_copy(exchange->arena, api_peer_address(exchange, text));
-    case API_ADDRESS_FORWARDED:
-        chain = http_head_value(exchange->head, HTTP_FIELD_X_FORWARDED_FOR);
-        return span_trim(span_cut(&chain, ','));
-    }
-    UNREACHABLE();
-}
-
 /* ---------------------------------------------------------------------------------- answers */
 
 /* No path and no query: they may hold secrets. What failed on our side is told where it failed. */
@@ -191,7 +174,6 @@ begin(struct api *api, struct net_exchange *exchange)
     }
     request->resource.reply_to = net_loop_executor(api->parts.net);
     request->resource.done = on_done;
-    request->resource.payer_address = api_sender_address(api->parts.payer_address, exchange);
     request->resource.arena = exchange->arena;
     request->resource.user = request;
     resource_submit(api->parts.runtime, &request->resource);

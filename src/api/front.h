@@ -47,9 +47,6 @@ struct api_request {
 /* Who is at the other end of the connection, without the port; in `text`. */
 struct span api_peer_address(const struct net_exchange *exchange, char text[NET_ADDRESS_TEXT_SIZE]);
 
-/* Where it comes from, as far as that is `known`; in the exchange's memory. */
-struct span api_sender_address(enum api_address known, struct net_exchange *exchange);
-
 /* A new "req_..." into `out`. On the net loop. */
 void api_request_id(struct api *api, char out[RESOURCE_REQUEST_ID_SIZE]);
 

@@ -143,9 +143,21 @@ read_sender(struct api_request *request)
 {
     const struct net_exchange *exchange = request->exchange;
     struct resource_request *resource = &request->resource;
+    char text[NET_ADDRESS_TEXT_SIZE];
+    struct span chain;
     resource->arrived_ns = exchange->arrived_ns;
     resource->agent = http_head_value(exchange->head, HTTP_FIELD_USER_AGENT);
-    resource->address = api_sender_address(request->api->parts.caller_address, request->exchange);
+    switch (request->api->parts.addresses) {
+    case API_ADDRESS_NONE:
+        break;
+    case API_ADDRESS_PEER:
+        resource->address = arena_copy(exchange->arena, api_peer_address(exchange, text));
+        break;
+    case API_ADDRESS_FORWARDED:
+        chain = http_head_value(exchange->head, HTTP_FIELD_X_FORWARDED_FOR);
+        resource->address = span_trim(span_cut(&chain, ','));
+        break;
+    }
 }
 
 bool
@@ -155,10 +167,10 @@ api_request_read(struct api_request *request, struct resource_error *error)
     struct resource_request *resource = &request->resource;
     resource->api_version = http_head_value(head, HTTP_FIELD_STRIPE_VERSION);
     bool raw = (resource->route->flags & RESOURCE_RAW_BODY) != 0;
+    read_sender(request);
     if ((resource->route->flags & RESOURCE_PUBLIC) != 0) {
         return read_params(request, error); /* a person's browser: no key, no other headers */
     }
-    read_sender(request);
     if (!raw && (resource->route->flags & RESOURCE_NOT_KEPT) == 0 &&
         http_head_has(head, HTTP_FIELD_IDEMPOTENCY_KEY)) {
         resource->idempotency_key = http_head_value(head, HTTP_FIELD_IDEMPOTENCY_KEY);

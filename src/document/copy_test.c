@@ -137,6 +137,14 @@ t_expect_copy(struct t_copy *t, uint64_t rows)
             &seen,
             t->message),
         ERR_NOT_FOUND);
+    assert_int_equal(
+        document_reader_get(
+            reader,
+            &(const struct document_reader_key){"nothing", 7, SPAN("thing_00000003")},
+            t_see,
+            &seen,
+            t->message),
+        ERR_NOT_FOUND);
     document_reader_close(&reader);
     (void)snprintf(t->message, sizeof(t->message), "%s-wal", t->to);
     assert_int_equal(access(t->message, F_OK), -1); /* nothing was written beside it */

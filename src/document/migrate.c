@@ -13,8 +13,8 @@
 
 /* "Tael": sqlite3's `application_id`, which file(1) shows. */
 #define APPLICATION_ID 0x5461656c
-/* The version of the store's own tables and of how a kind becomes a table. */
-#define LAYOUT_VERSION 1
+/* The file's `user_version` is the generation of what was ever written (document_kind). */
+#define FIRST_GENERATION 1
 
 static void
 say(struct document_sqlite *sqlite, char message[DOCUMENT_MESSAGE_SIZE], const char *doing)
@@ -89,16 +89,17 @@ migrate_layout(struct document_sqlite *sqlite, char message[DOCUMENT_MESSAGE_SIZ
         say(sqlite, message, "reading the schema");
         return result;
     }
-    if (version > LAYOUT_VERSION) {
+    if (version > DOCUMENT_GENERATION) {
         (void)snprintf(
             message,
             DOCUMENT_MESSAGE_SIZE,
             "written by a newer version of Tael (layout %lld, this program knows %d)",
             (long long)version,
-            LAYOUT_VERSION);
+            DOCUMENT_GENERATION);
         return ERR_VERSION;
     }
-    if (version == LAYOUT_VERSION) {
+    sqlite->generation = FIRST_GENERATION;
+    if (version >= FIRST_GENERATION) {
         return ERR_OK;
     }
     if (tables > 0) {
@@ -106,7 +107,7 @@ migrate_layout(struct document_sqlite *sqlite, char message[DOCUMENT_MESSAGE_SIZ
         return ERR_INVALID;
     }
     static_assert(APPLICATION_ID == 1415669100, "the number in the SQL text");
-    static_assert(LAYOUT_VERSION == 1, "the number in the SQL text");
+    static_assert(FIRST_GENERATION == 1, "the number in the SQL text");
     return apply(
         sqlite,
         "layout",
@@ -116,6 +117,22 @@ migrate_layout(struct document_sqlite *sqlite, char message[DOCUMENT_MESSAGE_SIZ
         "INSERT INTO tael_settle (id, count) VALUES (1, 0);"
         "PRAGMA application_id = 1415669100; PRAGMA user_version = 1",
         message);
+}
+
+err_t
+document_sqlite_raise(struct document_sqlite *sqlite, uint32_t generation)
+{
+    int64_t version = 0;
+    ASSERT(sqlite->in_transaction);
+    ASSERT(generation <= DOCUMENT_GENERATION);
+    TRY(read_integer(sqlite, "PRAGMA user_version", &version));
+    if (version < (int64_t)generation) {
+        char text[64];
+        (void)snprintf(text, sizeof(text), "PRAGMA user_version = %u", (unsigned)generation);
+        TRY(run_sql(sqlite, text));
+    }
+    sqlite->generation = generation;
+    return ERR_OK;
 }
 
 static err_t

@@ -385,9 +385,11 @@ void document_pg_sql_is_ahead(struct buf *sql, const struct document_kind *kind)
 void document_pg_sql_go_ahead(struct buf *sql, const struct document_kind *kind, int64_t base);
 
 /* --- postgres_migrate.c --- */
-/* Layouts: 1; 2 is that of a shard, which programs that know no shards must not open. */
-#define DOCUMENT_PG_LAYOUT       1
-#define DOCUMENT_PG_LAYOUT_SHARD 2
+/* Layouts: 1; 2 is that of a shard, which programs that know no shards must not open; from 3 on
+ * those of rows of newer generations (document_kind), from the second one on. */
+#define DOCUMENT_PG_LAYOUT                 1
+#define DOCUMENT_PG_LAYOUT_SHARD           2
+#define DOCUMENT_PG_LAYOUT_OF(generation_) ((generation_) + 1)
 MUST_USE err_t document_pg_migrate(struct document_pg *pg, char message[DOCUMENT_MESSAGE_SIZE]);
 /* Statements of `sql`, which each end with ';', and a note that `name` ran: one transaction. */
 MUST_USE err_t document_pg_apply(struct document_pg *pg, const char *name, char *sql);

@@ -18,6 +18,7 @@
 
 #include "base/assert.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -354,12 +355,40 @@ roll_back(struct document_pg *pg, err_t failure)
     return failure;
 }
 
+/* Programs that would misread the rows are refused from the commit on (document_kind). */
+static void
+send_generation(struct document_pg *pg)
+{
+    uint32_t generation = 0;
+    for (uint32_t i = 0; i < pg->trying_count; i++) {
+        const struct document_pg_row *row = pg->trying[i];
+        enum write_kind kind = write_kind(row);
+        if ((kind == WRITE_INSERT || kind == WRITE_INSERT_UNLESS_THERE) &&
+            row->of->kind->generation > generation) {
+            generation = row->of->kind->generation;
+        }
+    }
+    ASSERT(generation <= DOCUMENT_GENERATION);
+    if (generation > 1) {
+        char sql[128];
+        unsigned layout = DOCUMENT_PG_LAYOUT_OF(generation);
+        (void)snprintf(
+            sql,
+            sizeof(sql),
+            "UPDATE tael_layout SET oldest_layout = %u WHERE oldest_layout < %u",
+            layout,
+            layout);
+        document_pg_send(pg, sql);
+    }
+}
+
 static err_t
 try_send(struct document_pg *pg)
 {
     TRY(document_pg_begin_flush(pg));
     document_pg_send(pg, "BEGIN");
     send_number(pg);
+    send_generation(pg);
     send_rows(pg, pg->trying, pg->trying_count);
     if (pg->failure == ERR_FULL) {
         err_t failure = pg->failure;

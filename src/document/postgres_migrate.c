@@ -19,7 +19,7 @@
 
 /* The version of the store's own tables and of how a kind becomes a table that this program knows.
  * Each database says the oldest that can work on it. */
-#define LAYOUT_VERSION DOCUMENT_PG_LAYOUT_SHARD
+#define LAYOUT_VERSION DOCUMENT_PG_LAYOUT_OF(DOCUMENT_GENERATION)
 
 #define MIGRATE_LOCK   "7377863211"
 /* Another process may be filling a column. */

@@ -333,7 +333,8 @@ document_pg_shard_adopt(struct document_pg *pg, char message[DOCUMENT_MESSAGE_SI
         sizeof(sql),
         "CREATE TABLE tael_shard (name text NOT NULL, epoch bigint NOT NULL, next bigint);"
         "INSERT INTO tael_shard (name, epoch) VALUES ('%s', %" PRIu64 ");"
-        "UPDATE tael_layout SET version = %d, oldest_layout = %d;",
+        "UPDATE tael_layout SET version = greatest(version, %d), "
+        "oldest_layout = greatest(oldest_layout, %d);",
         pg->identity.name, /* letters, digits, _ and - */
         pg->identity.next == 0 ? pg->identity.epoch : pg->identity.next,
         DOCUMENT_PG_LAYOUT_SHARD,

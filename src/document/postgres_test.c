@@ -359,7 +359,7 @@ a_newer_schema_is_served_if_it_says_so(void **state)
     assert_int_equal(t_insert(store, "f1", "{}"), ERR_OK);
     assert_int_equal(t_commit(store), ERR_OK);
     store->ops->close(store);
-    t_sql(t, "UPDATE tael_layout SET oldest_layout = 3");
+    t_sql(t, "UPDATE tael_layout SET oldest_layout = 4");
     assert_int_equal(document_store_open(t->url, t_kinds, 1, &store, t->message), ERR_VERSION);
     assert_non_null(strstr(t->message, "newer"));
 }

@@ -212,6 +212,10 @@ document_reader_get(
     err_t result = code == SQLITE_OK ? tell_rows(reader, statement, each, context, &count, message)
                                      : explain(reader, code, message);
     (void)sqlite3_finalize(statement);
+    bool has = true;
+    if (result != ERR_OK && has_table(reader, key->kind, &has) == SQLITE_OK && !has) {
+        result = ERR_OK;
+    }
     if (result == ERR_OK && count == 0) {
         (void)snprintf(message, DOCUMENT_MESSAGE_SIZE, "%s", err_text(ERR_NOT_FOUND));
         return ERR_NOT_FOUND;

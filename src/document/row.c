@@ -181,6 +181,13 @@ document_sqlite_insert(
     struct document_sqlite *sqlite = document_sqlite_of(store);
     TRY(write_begin(sqlite));
     ASSERT(row->unchanged_columns == 0);
+    if (kind->generation > sqlite->generation) {
+        err_t result = document_sqlite_raise(sqlite, kind->generation);
+        if (result != ERR_OK) {
+            sqlite->failure = result;
+            return result;
+        }
+    }
     sqlite3_stmt *statement;
     TRY(document_statement_insert(sqlite, document_kind_statements(sqlite, kind), &statement));
     bind_row(statement, kind, row, 1);

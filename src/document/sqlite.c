@@ -67,6 +67,7 @@ sqlite_rollback(struct document_store *store)
     ASSERT(sqlite->in_transaction);
     sqlite->in_transaction = false;
     sqlite->failure = ERR_OK;
+    sqlite->generation = 0;
     /* Some failures have rolled back already (sqlite.org/lang_transaction.html, section 3.1). */
     if (sqlite3_get_autocommit(sqlite->db) == 0) {
         err_t result = run_statement(sqlite, "ROLLBACK", &sqlite->rollback);

@@ -52,11 +52,12 @@ struct document_sqlite {
     sqlite3 *db;
     sqlite3_stmt *begin, *commit, *rollback, *settle;
     bool in_transaction;
-    err_t failure;     /* of a write in this transaction: it cannot be committed any more */
-    bool broken;       /* the state of the file is not known: everything is refused */
-    int log_pages;     /* in the write-ahead log after the last commit */
-    int log_pages_due; /* maintain has it moved from so many on; tests want fewer */
-    int log_pages_max; /* a commit moves it from so many on, if nobody else does */
+    err_t failure;       /* of a write in this transaction: it cannot be committed any more */
+    bool broken;         /* the state of the file is not known: everything is refused */
+    uint32_t generation; /* the file says at least this one; 0: it is to be asked */
+    int log_pages;       /* in the write-ahead log after the last commit */
+    int log_pages_due;   /* maintain has it moved from so many on; tests want fewer */
+    int log_pages_max;   /* a commit moves it from so many on, if nobody else does */
     struct document_checkpoint checkpoint;
     struct os_file *file; /* the database: has the lock that keeps other processes away */
     bool in_memory;
@@ -167,6 +168,8 @@ err_t document_sqlite_list(
     void *context);
 
 /* migrate.c */
+/* In the open transaction: from its commit on, programs that know less are refused. */
+MUST_USE err_t document_sqlite_raise(struct document_sqlite *sqlite, uint32_t generation);
 MUST_USE err_t document_migrate(
     struct document_sqlite *sqlite,
     const struct document_kind *const *kinds,

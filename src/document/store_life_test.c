@@ -189,12 +189,62 @@ migrations_are_numbered_and_run_once(void **state)
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
+/* The oldest generation that may open it. */
+static int
+t_oldest(struct t_store *t)
+{
+    if (t->postgres != NULL) {
+        char text[32];
+        t_postgres_sql(t, "SELECT oldest_layout FROM store_test.tael_layout", text, sizeof(text));
+        long layout = strtol(text, NULL, 10);
+        return layout == 1 ? 1 : (int)layout - 1;
+    }
+    sqlite3 *db;
+    sqlite3_stmt *statement;
+    assert_int_equal(sqlite3_open(t->file, &db), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    int oldest = sqlite3_column_int(statement, 0);
+    sqlite3_finalize(statement);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    return oldest;
+}
+
+static void
+what_older_programs_misread_keeps_them_out(void **state)
+{
+    struct t_store *t = *state;
+    static const struct document_kind later = {.name = "later", .generation = DOCUMENT_GENERATION};
+    const struct document_kind *const both[] = {&t_fruit, &later};
+    const struct span ids[] = {SPAN("l0"), SPAN("l1"), SPAN("l2")};
+    t_close(t);
+    t_open_kinds(t, both, 2);
+    t_fill(t);
+    /* Neither the table, nor what is taken back, is anything to misread. */
+    for (int round = 0; round < 3; round++) {
+        struct document_row row = {.scope = SCOPE, .id = ids[round], .body = SPAN("{}")};
+        assert_int_equal(t_begin(t), ERR_OK);
+        assert_int_equal(t->documents->ops->insert(t->documents, &later, &row), ERR_OK);
+        t->documents->ops->rollback(t->documents);
+        if (round > 0) {
+            assert_int_equal(t_begin(t), ERR_OK);
+            assert_int_equal(t->documents->ops->insert(t->documents, &later, &row), ERR_OK);
+            assert_int_equal(t_commit(t), ERR_OK);
+        }
+        t_close(t);
+        assert_int_equal(t_oldest(t), round == 0 ? 1 : DOCUMENT_GENERATION);
+        t_open_kinds(t, both, 2);
+    }
+    assert_int_equal(t_get(t, SCOPE, "f3", NULL), ERR_OK);
+}
+
 static void
 a_newer_layout_and_foreign_files_are_refused(void **state)
 {
     struct t_store *t = *state;
     t_close(t);
-    t_sql(t, "PRAGMA user_version = 2");
+    t_sql(t, "PRAGMA user_version = 3");
     assert_int_equal(
         document_store_open(t->url, t_kinds, 2, &t->documents, t->message), ERR_VERSION);
     assert_non_null(strstr(t->message, "newer"));
@@ -373,6 +423,7 @@ main(void)
         T(a_later_program_adds_kinds_and_columns),
         T(an_index_may_ignore_case),
         T(migrations_are_numbered_and_run_once),
+        T(what_older_programs_misread_keeps_them_out),
         T(committed_groups_survive_a_kill),
     };
     const struct CMUnitTest of_files[] = {

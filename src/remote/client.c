@@ -20,7 +20,6 @@
 #define HELLO_MISSES 3
 /* While nobody answers: somebody waits for it. */
 #define HELLO_EAGER_NS (100 * OS_NS_PER_MS)
-#define HELLO_TARGET   "/internal/v1/hello"
 
 const struct remote_client_settings remote_client_settings_default = {
     .requests_max = 8192,
@@ -193,8 +192,8 @@ remote_job_send(struct remote_job *job, const struct remote_request *request)
     int size = snprintf(
         job->target,
         sizeof(job->target),
-        "/internal/v%d/%s/%s",
-        REMOTE_VERSION,
+        "/internal/v%u/%s/%s",
+        (unsigned)remote_service_version(client->parts.service),
         remote_service_name(client->parts.service),
         request->operation);
     ASSERT(size > 0 && (size_t)size < sizeof(job->target));
@@ -262,13 +261,16 @@ hello_take(struct remote_client *client, const struct remote_call *call, bool *r
     if (call->status == 401) {
         return "it does not know us: another key, or another certificate";
     }
+    if (call->status == 404) {
+        return "it is not one of ours, or of an older version, and has to be upgraded first";
+    }
     arena_clear(&client->arena);
     if (call->status != 200 ||
         remote_fields_read(&remote_hello_fields, call->answer, &client->arena, &hello, &problem) !=
             ERR_OK) {
         return "it is not one of ours, or of another version";
     }
-    if (hello.version != REMOTE_VERSION) {
+    if (hello.version != remote_service_version(client->parts.service)) {
         return "it speaks another version";
     }
     if (!serves(&hello, client->parts.service)) {
@@ -329,7 +331,13 @@ hello_send(struct remote_client *client)
 {
     struct remote_call *call = &client->hello.call;
     call->method = HTTP_METHOD_GET;
-    call->target = SPAN(HELLO_TARGET);
+    int size = snprintf(
+        client->hello.target,
+        sizeof(client->hello.target),
+        "/internal/v%u/hello",
+        (unsigned)remote_service_version(client->parts.service));
+    ASSERT(size > 0 && (size_t)size < sizeof(client->hello.target));
+    call->target = span_of(client->hello.target, (size_t)size);
     call->deadline_ns = net_now_ns() + HELLO_TIMEOUT_NS;
     call->repeatable = true;
     call->done = hello_done;

@@ -84,7 +84,7 @@ struct remote_client {
         memory_order_relaxed)
 
 struct remote_request {
-    const char *operation; /* behind "/internal/v1/SERVICE/" */
+    const char *operation; /* behind "/internal/vN/SERVICE/" */
     struct span content_type;
     struct span body;
     uint64_t deadline_ns; /* monotonic; 0: settings.timeout_ms from now */

@@ -361,7 +361,10 @@ test_endpoint_that_is_not_ready(void **state)
     struct remote_client_settings settings = remote_client_settings_default;
     settings.hello_interval_ms = 5;
     (void)snprintf(
-        hello, sizeof(hello), "{\"version\":%d,\"ready\":false,\"ledger\":true}", REMOTE_VERSION);
+        hello,
+        sizeof(hello),
+        "{\"version\":%u,\"ready\":false,\"ledger\":true}",
+        (unsigned)remote_service_version(REMOTE_LEDGER));
     raw_says(&raw, 200, hello, answer, sizeof(answer));
     t_listener_start(auth);
     unsigned port = t_listener_port();

@@ -545,6 +545,13 @@ test_hello_says_why(void **state)
     with(REMOTE_LEDGER, T_CUT_NONE, answer, size);
     expect_why(client, "it is not one of ours, or of another version");
     without();
+    /* What a listener of an older program says to a version that it does not know. */
+    const char *refusal = "{\"error\":\"ERR_UNSUPPORTED\",\"by_listener\":true}";
+    answer = t_answer(404, "application/json", refusal, strlen(refusal), &size);
+    with(REMOTE_RAIL, T_CUT_NONE, answer, size);
+    expect_why(
+        client, "it is not one of ours, or of an older version, and has to be upgraded first");
+    without();
     t_listener_start(auth);
     struct remote_auth *other = t_auth("another-key-of-more-than-32-characters");
     client = t_client_of(REMOTE_LEDGER, t_listener_port(), other);

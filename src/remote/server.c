@@ -132,21 +132,36 @@ remote_server_answer_records(struct remote_asked *asked)
 
 /* --------------------------------------------------------------------------------- requests --- */
 
-/* "/internal/v1/ledger/create_transfers". */
+/* "/internal/v1/" and what is behind it; false: no version that anything here has. */
 static bool
-path_read(struct span path, enum remote_service *ret_service, struct span *ret_operation)
+version_read(struct span path, uint32_t *ret_version, struct span *ret_rest)
 {
-    char prefix[32];
-    int size = snprintf(prefix, sizeof(prefix), "/internal/v%d/", REMOTE_VERSION);
-    struct span rest = path;
-    if (!span_starts_with(path, span_of(prefix, (size_t)size))) {
-        return false;
+    for (uint32_t version = 1; version <= REMOTE_VERSION_MAX; version++) {
+        char prefix[32];
+        int size = snprintf(prefix, sizeof(prefix), "/internal/v%u/", (unsigned)version);
+        if (span_starts_with(path, span_of(prefix, (size_t)size))) {
+            *ret_version = version;
+            *ret_rest = span_slice(path, (size_t)size, path.size);
+            return true;
+        }
     }
-    rest = span_slice(rest, (size_t)size, rest.size);
+    return false;
+}
+
+/* "ledger/create_transfers". */
+static bool
+path_read(
+    struct span rest,
+    uint32_t version,
+    enum remote_service *ret_service,
+    struct span *ret_operation)
+{
     struct span name = span_cut(&rest, '/');
     for (uint32_t i = 0; i < REMOTE_SERVICE_COUNT; i++) {
-        if (span_equal_cstr(name, remote_service_name((enum remote_service)i))) {
-            *ret_service = (enum remote_service)i;
+        enum remote_service service = (enum remote_service)i;
+        if (version <= remote_service_version(service) &&
+            span_equal_cstr(name, remote_service_name(service))) {
+            *ret_service = service;
             *ret_operation = rest;
             return true;
         }
@@ -177,11 +192,11 @@ serves(
 }
 
 static void
-answer_hello(struct remote_server *server, struct net_exchange *exchange)
+answer_hello(struct remote_server *server, struct net_exchange *exchange, uint32_t version)
 {
     const struct remote_server_parts *parts = &server->parts;
     struct remote_hello hello = {
-        .version = REMOTE_VERSION,
+        .version = version,
         .ledger = serves(server, exchange, REMOTE_LEDGER, parts->ledger),
         .rail = serves(server, exchange, REMOTE_RAIL, parts->rail),
         .network = serves(server, exchange, REMOTE_NETWORK, parts->network),
@@ -276,6 +291,7 @@ refuse_invalid(struct remote_server *server, struct net_exchange *exchange, cons
 static bool
 ask(struct remote_server *server,
     struct net_exchange *exchange,
+    uint32_t version,
     enum remote_service service,
     struct span operation)
 {
@@ -289,7 +305,12 @@ ask(struct remote_server *server,
         return true;
     }
     *asked = (struct remote_asked){
-        .server = server, .exchange = exchange, .service = service, .operation = operation};
+        .server = server,
+        .exchange = exchange,
+        .service = service,
+        .version = version,
+        .operation = operation,
+    };
     if (!deadline_read(exchange, &asked->deadline_ns)) {
         return refuse_invalid(server, exchange, "Tael-Timeout-Ms is missing or not a time");
     }
@@ -326,8 +347,11 @@ on_request(struct remote_server *server, struct net_exchange *exchange)
 {
     enum remote_service service = REMOTE_LEDGER;
     struct span operation = SPAN_EMPTY;
-    bool hello = span_equal(exchange->path, SPAN("/internal/v1/hello"));
-    bool found = path_read(exchange->path, &service, &operation);
+    struct span rest = SPAN_EMPTY;
+    uint32_t version = 0;
+    bool speaks = version_read(exchange->path, &version, &rest);
+    bool hello = speaks && span_equal(rest, SPAN("hello"));
+    bool found = speaks && path_read(rest, version, &service, &operation);
     bool known = found ? remote_auth_admits(server->parts.auth, exchange, admitted[service])
                        : admits_any(server, exchange);
     if (!known) {
@@ -336,7 +360,7 @@ on_request(struct remote_server *server, struct net_exchange *exchange)
         return true;
     }
     if (hello) {
-        answer_hello(server, exchange);
+        answer_hello(server, exchange, version);
         return true;
     }
     if (!found) {
@@ -344,7 +368,7 @@ on_request(struct remote_server *server, struct net_exchange *exchange)
         refuse(exchange, 404, ERR_UNSUPPORTED, "there is no such service, or not in this version");
         return true;
     }
-    return ask(server, exchange, service, operation);
+    return ask(server, exchange, version, service, operation);
 }
 
 static void

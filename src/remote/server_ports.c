@@ -152,9 +152,16 @@ rail_answer(struct remote_asked *asked, err_t error, const struct port_rail_answ
 {
     if (error != ERR_OK) {
         remote_server_answer_error(asked, error);
-    } else {
-        remote_server_answer_object(asked, &remote_rail_answer, answer);
+        return;
     }
+    struct port_rail_answer told = *answer;
+    if (asked->version < remote_service_version(asked->service)) {
+        /* It knows no disputes, and would not believe the answer. */
+        told.disputed_amount = 0;
+        told.reinstated_amount = 0;
+        memset(&told.notice, 0, sizeof(told.notice));
+    }
+    remote_server_answer_object(asked, &remote_rail_answer, &told);
 }
 
 static void

@@ -32,6 +32,7 @@ struct remote_asked {
     struct remote_server *server;
     struct net_exchange *exchange;
     enum remote_service service;
+    uint32_t version; /* that the requester speaks */
     struct span operation;
     uint64_t deadline_ns;   /* monotonic: the requester's */
     struct trace_span span; /* records nothing if nobody follows */

@@ -110,7 +110,11 @@ test_paths(void **state)
 {
     (void)state;
     static const char *const unknown[] = {
-        "/internal/v2/rail/submit",
+        "/internal/v3/rail/submit",
+        "/internal/v0/rail/submit",
+        "/internal/v2/ledger/create_transfers",
+        "/internal/v2/vault/tokenize",
+        "/internal/v3/hello",
         "/internal/v1/",
         "/internal/v1/rails/submit",
         "/v1/balance",
@@ -225,9 +229,30 @@ test_hello(void **state)
     (void)state;
     assert_int_equal(ask("GET", "/internal/v1/hello", AUTHORIZED, "", 0), 200);
     assert_non_null(strstr(answer, "{\"version\":1,\"ready\":true,\"ledger\":true,\"rail\":true,"));
+    assert_int_equal(ask("GET", "/internal/v2/hello", AUTHORIZED, "", 0), 200);
+    assert_non_null(strstr(answer, "{\"version\":2,\"ready\":true,"));
     atomic_store(&t_is_ready, false);
     assert_int_equal(ask("GET", "/internal/v1/hello", AUTHORIZED, "", 0), 200);
     assert_non_null(strstr(answer, "\"ready\":false,\"why\":\"the store has failed\""));
+}
+
+static void
+is_disputed(struct port_rail_request *request)
+{
+    request->answer = (struct port_rail_answer){.captured_amount = 1000, .disputed_amount = 400};
+}
+
+/* Whoever speaks an older version understands every answer. */
+static void
+test_older_callers(void **state)
+{
+    (void)state;
+    t_ports.on_rail = is_disputed;
+    assert_int_equal(post("/internal/v2/rail/submit", AUTHORIZED IN_TIME, REPORT), 200);
+    assert_non_null(strstr(answer, "\"disputed_amount\":400"));
+    assert_int_equal(post(RAIL, AUTHORIZED IN_TIME, REPORT), 200);
+    assert_non_null(strstr(answer, "\"captured_amount\":1000"));
+    assert_null(strstr(answer, "disputed"));
 }
 
 /* A trace context that is not well-formed is none, and harms nothing else. */
@@ -264,6 +289,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_batch_size, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_http, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hello, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_older_callers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_trace, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -298,14 +298,15 @@ remote_error_from_name(const char *name, err_t *ret_error)
 static const struct {
     const char *name;
     const char *role;
+    uint32_t version;
 } services[REMOTE_SERVICE_COUNT] = {
-    [REMOTE_LEDGER] = {"ledger", "ledger"},
-    [REMOTE_RAIL] = {"rail", "cards"},
-    [REMOTE_NETWORK] = {"network", "vault"},
-    [REMOTE_VAULT] = {"vault", "vault"},
-    [REMOTE_WALLET] = {"wallet", "wallets"},
-    [REMOTE_MOBILE] = {"mobile", "mobile"},
-    [REMOTE_BANK] = {"bank", "bank"},
+    [REMOTE_LEDGER] = {"ledger", "ledger", 1},
+    [REMOTE_RAIL] = {"rail", "cards", 2}, /* 2: disputes */
+    [REMOTE_NETWORK] = {"network", "vault", 2},
+    [REMOTE_VAULT] = {"vault", "vault", 1},
+    [REMOTE_WALLET] = {"wallet", "wallets", 1},
+    [REMOTE_MOBILE] = {"mobile", "mobile", 1},
+    [REMOTE_BANK] = {"bank", "bank", 1}, /* is asked nothing that version 1 has not */
 };
 
 const char *
@@ -318,4 +319,10 @@ const char *
 remote_service_role(enum remote_service service)
 {
     return services[service].role;
+}
+
+uint32_t
+remote_service_version(enum remote_service service)
+{
+    return services[service].version;
 }

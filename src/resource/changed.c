@@ -158,6 +158,21 @@ as_it_was(
 }
 
 err_t
+resource_changed_since(
+    struct resource_op *op, struct span before, struct span after, struct span *ret_previous)
+{
+    struct buf text;
+    resource_body_init(&text);
+    err_t error = resource_changed_members(&op->arena, before, after, &text);
+    if (error == ERR_OK) {
+        *ret_previous = arena_copy(&op->arena, buf_span(&text));
+        error = ret_previous->data == NULL ? ERR_FULL : ERR_OK;
+    }
+    buf_release(&text);
+    return error;
+}
+
+err_t
 resource_changed(
     struct resource_op *op,
     const struct resource_type *type,
@@ -180,13 +195,5 @@ resource_changed(
     if (before.size == 0) {
         return ERR_FULL;
     }
-    struct buf text;
-    resource_body_init(&text);
-    err_t error = resource_changed_members(&op->arena, before, shown, &text);
-    if (error == ERR_OK) {
-        *ret_previous = arena_copy(&op->arena, buf_span(&text));
-        error = ret_previous->data == NULL ? ERR_FULL : ERR_OK;
-    }
-    buf_release(&text);
-    return error;
+    return resource_changed_since(op, before, shown, ret_previous);
 }

@@ -45,6 +45,28 @@ resource_load(
     return result;
 }
 
+err_t
+resource_load_blank(
+    struct resource_op *op, const struct resource_type *type, struct span id, void **ret_document)
+{
+    struct document_row row;
+    struct document_store *documents = op->runtime->documents;
+    TRY(op->doom);
+    resource_transaction_read(op->runtime, op);
+    TRY(documents->ops->get(documents, type->kind, op->caller.scope, id, &op->arena, &row));
+    struct resource_header *header = resource_row_new(&op->arena, type, row.scope, row.id);
+    struct resource_stored *stored = ARENA_NEW(&op->arena, struct resource_stored);
+    if (header == NULL || stored == NULL) {
+        return ERR_FULL;
+    }
+    stored->body = row.body;
+    memcpy(stored->columns, row.columns, sizeof(stored->columns));
+    header->version = row.version;
+    header->stored = stored;
+    *ret_document = header;
+    return ERR_OK;
+}
+
 void *
 resource_require(
     struct resource_op *op, const struct resource_type *type, const char *param, struct span id)

@@ -19,13 +19,18 @@
 
 const struct document_kind resource_event_kind = {
     .name = "event",
-    .columns = {{"type", DOCUMENT_TEXT, .indexed = true}},
-    .column_count = 1,
+    .columns =
+        {
+            {"type", DOCUMENT_TEXT, .indexed = true},
+            {"related_object", DOCUMENT_TEXT, .indexed = true},
+        },
+    .column_count = 2,
     .has_order = true,
 };
 static const struct resource_field event_fields[] = {
     FIELD(type, RESOURCE_FIELD_TEXT, RESOURCE_EVENT_TYPE_COLUMN),
     FIELD(api_version, RESOURCE_FIELD_TEXT, -1),
+    FIELD(related_object, RESOURCE_FIELD_TEXT, RESOURCE_EVENT_RELATED_COLUMN),
     FIELD(request_id, RESOURCE_FIELD_TEXT, -1),
     FIELD(idempotency_key, RESOURCE_FIELD_TEXT, -1),
     FIELD(object, RESOURCE_FIELD_JSON, -1),
@@ -240,6 +245,7 @@ resource_emit(
         return ERR_FULL;
     }
     event->type = span_from_cstr(event_type);
+    event->related_object = ((const struct resource_header *)document)->id;
     ASSERT(event->type.size <= RESOURCE_EVENT_TYPE_MAX);
     TRY(op->doom);
     TRY(type_note(op, event->type));

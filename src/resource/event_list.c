@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TYPES_ASKED_MAX 20
+#define TYPES_ASKED_MAX   20
+#define RELATED_ASKED_MAX 20
 
 static void
 wanted_add(struct resource_event_wanted *wanted, struct span type)
@@ -46,7 +47,7 @@ wanted_text(struct resource_event_wanted *wanted, struct span text)
     }
 }
 
-/* ------------------------------------------------------------------- merging the types' lists */
+/* ----------------------------------------------------------------- merging the lists of values */
 
 struct merge {
     struct arena *arena;
@@ -79,24 +80,30 @@ compare_oldest_first(const void *a, const void *b)
     return span_compare(*(const struct span *)a, *(const struct span *)b);
 }
 
-/* The nearest ids of every type, of which the nearest of all are the page: each type gives at most
- * limit + 1, so the cost is bounded by the number of types, not of events. */
+/* The nearest ids with every value, of which the nearest of all are the page: each gives at most
+ * limit + 1, so the cost is bounded by the number of values, not of events. No value is there
+ * twice.
+ */
 static err_t
-find_by_types(
-    struct resource_op *op, const struct resource_event_wanted *wanted, struct resource_list *list)
+find_by_values(
+    struct resource_op *op,
+    uint32_t column,
+    const struct span *values,
+    uint32_t count,
+    struct resource_list *list)
 {
     struct merge merge = {.arena = &op->arena};
-    merge.ids = ARENA_ARRAY(&op->arena, struct span, (size_t)wanted->count * (list->limit + 1));
+    merge.ids = ARENA_ARRAY(&op->arena, struct span, (size_t)count * (list->limit + 1));
     if (merge.ids == NULL) {
         return ERR_FULL;
     }
     struct document_query query = {.scope = op->caller.scope, .filter_count = 1};
     resource_list_query(list, &query);
-    query.filters[0].column = RESOURCE_EVENT_TYPE_COLUMN;
+    query.filters[0].column = column;
     struct document_store *documents = op->runtime->documents;
     resource_transaction_read(op->runtime, op);
-    for (uint32_t i = 0; i < wanted->count; i++) {
-        query.filters[0].value.text = wanted->types[i];
+    for (uint32_t i = 0; i < count; i++) {
+        query.filters[0].value.text = values[i];
         TRY(documents->ops->list(documents, resource_event_type.kind, &query, merge_row, &merge));
         if (merge.full) {
             return ERR_FULL;
@@ -120,6 +127,64 @@ find_by_types(
     return ERR_OK;
 }
 
+/* Whose events are asked for; a count of 0: everybody's. */
+struct related {
+    struct span ids[RELATED_ASKED_MAX];
+    uint32_t count;
+};
+
+static void
+related_add(struct related *related, struct span id)
+{
+    for (uint32_t i = 0; i < related->count; i++) {
+        if (span_equal(related->ids[i], id)) {
+            return;
+        }
+    }
+    ASSERT(related->count < RELATED_ASKED_MAX);
+    related->ids[related->count++] = id;
+}
+
+static bool
+refuse_together(struct resource_op *op, const char *param, const char *other)
+{
+    resource_invalid(
+        op,
+        "parameters_exclusive",
+        param,
+        "You may only specify one of these parameters: %s, %s.",
+        param,
+        other);
+    return false;
+}
+
+/* One index answers a page: of objects, of types, or of deliveries. */
+static bool
+read_related(struct resource_op *op, struct related *related)
+{
+    static const char *const others[] = {"type", "types", "delivery_success"};
+    const struct form_node *several = resource_node(op, "related_objects");
+    struct span one = SPAN_EMPTY;
+    bool given = resource_text(op, "related_object", &one) && one.size > 0;
+    related->count = 0;
+    if (given && several != NULL && several->child_count > 0) {
+        return refuse_together(op, "related_object", "related_objects");
+    }
+    if (given) {
+        related_add(related, one);
+    }
+    for (const struct form_node *item = several == NULL ? NULL : several->first_child; item != NULL;
+         item = item->next) {
+        related_add(related, item->text);
+    }
+    for (size_t i = 0; related->count > 0 && i < sizeof(others) / sizeof(others[0]); i++) {
+        if (resource_present(op, others[i])) {
+            return refuse_together(op, given ? "related_object" : "related_objects", others[i]);
+        }
+    }
+    return true;
+}
+
 static bool
 read_types(struct resource_op *op, struct resource_event_wanted *wanted)
 {
@@ -128,12 +193,7 @@ read_types(struct resource_op *op, struct resource_event_wanted *wanted)
     bool one = resource_text(op, "type", &type) && type.size > 0;
     bool several = types != NULL && types->child_count > 0;
     if (one && several) {
-        resource_invalid(
-            op,
-            "parameters_exclusive",
-            "types",
-            "You may only specify one of these parameters: type, types.");
-        return false;
+        return refuse_together(op, "types", "type");
     }
     wanted->any = !one && !several;
     if (one) {
@@ -146,10 +206,34 @@ read_types(struct resource_op *op, struct resource_event_wanted *wanted)
     return true;
 }
 
+static err_t
+find(
+    struct resource_op *op,
+    const struct resource_event_wanted *wanted,
+    const struct related *related,
+    struct resource_list *list)
+{
+    bool delivered;
+    if (related->count > 0) {
+        return find_by_values(
+            op, RESOURCE_EVENT_RELATED_COLUMN, related->ids, related->count, list);
+    }
+    if (resource_boolean(op, "delivery_success", &delivered)) {
+        return resource_event_find_by_delivery(op, wanted, delivered, list);
+    }
+    if (!wanted->any) {
+        return find_by_values(op, RESOURCE_EVENT_TYPE_COLUMN, wanted->types, wanted->count, list);
+    }
+    struct document_query query = {.filter_count = 0};
+    resource_list_query(list, &query);
+    return resource_list_find(op, &resource_event_type, &query, list);
+}
+
 static void
 event_list(struct resource_op *op)
 {
     struct resource_list list;
+    struct related related;
     struct resource_event_wanted *wanted = ARENA_NEW(&op->arena, struct resource_event_wanted);
     if (wanted == NULL) {
         resource_internal(op, ERR_FULL, "request memory");
@@ -161,19 +245,11 @@ event_list(struct resource_op *op)
         resource_internal(op, error, "types of events");
         return;
     }
-    if (!read_types(op, wanted) || !resource_list_read(op, &resource_event_type, &list)) {
+    if (!read_related(op, &related) || !read_types(op, wanted) ||
+        !resource_list_read(op, &resource_event_type, &list)) {
         return;
     }
-    bool delivered;
-    if (resource_boolean(op, "delivery_success", &delivered)) {
-        error = resource_event_find_by_delivery(op, wanted, delivered, &list);
-    } else if (wanted->any) {
-        struct document_query query = {.filter_count = 0};
-        resource_list_query(&list, &query);
-        error = resource_list_find(op, &resource_event_type, &query, &list);
-    } else {
-        error = find_by_types(op, wanted, &list);
-    }
+    error = find(op, wanted, &related, &list);
     if (error != ERR_OK) {
         resource_internal(op, error, "events");
         return;
@@ -192,6 +268,8 @@ static const struct resource_param list_params[] = {
     RESOURCE_LIST_PARAMS,
     {.name = "type", .kind = RESOURCE_PARAM_TEXT, .maximum = 128},
     {.name = "delivery_success", .kind = RESOURCE_PARAM_BOOLEAN},
+    {.name = "related_object", .kind = RESOURCE_PARAM_TEXT, .maximum = 128},
+    {.name = "related_objects", .kind = RESOURCE_PARAM_TEXT_LIST, .maximum = RELATED_ASKED_MAX},
     {.name = "types", .kind = RESOURCE_PARAM_TEXT_LIST, .maximum = TYPES_ASKED_MAX},
 };
 static const struct resource_param retrieve_params[] = {RESOURCE_EXPAND_PARAM};

@@ -13,6 +13,7 @@ import pytest
 from kit.books import metrics
 from kit.brokers import KINDS
 from kit.client import Http, pay, sdk
+from kit.ports import free_port
 from kit.server import LONG, ROOT, run_tael, wait_until
 
 PAYMENTS = 40
@@ -135,7 +136,7 @@ def test_another_one_in_its_place(make_server, broker):
 
 def test_the_server_dies(make_server, broker):
     """kill -9 while events are on their way: the next start publishes what is not known to be there."""
-    server = make_server(f"--broker={broker.url}")
+    server = make_server(f"--broker={broker.url}", f"--port={free_port()}")
     port = server.port
     ended = threading.Event()
 

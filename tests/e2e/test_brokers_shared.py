@@ -16,6 +16,7 @@ from kit.brokers import KINDS
 from kit.client import Http
 from kit.merchants import create, operators_url
 from kit.needs import needs_postgres
+from kit.ports import free_port
 from kit.server import LONG, Server, run_tael, wait_until, write_document_map
 
 pytestmark = needs_postgres
@@ -269,7 +270,7 @@ def who_publishes(nodes):
 def test_whoever_publishes_dies(nodes, broker):
     """kill -9 of the relay, again and again, while slow and quick transactions of all are under way."""
     for _ in range(3):
-        nodes.make(f"--broker={broker.url}")
+        nodes.make(f"--broker={broker.url}", f"--port={free_port()}")
     nodes.sql(SLOW)
     ports = [node.port for node in nodes.all]
     ended = threading.Event()

@@ -556,7 +556,7 @@ def test_host_limits(tmp_path):
 def test_settings(tmp_path, flag, complaint):
     flags = ["--card-network=iso8583://127.0.0.1:1"] if "network=" not in flag else []
     result = run_tael("server", f"--data={tmp_path}", "--listen=127.0.0.1:0", *flags, flag)
-    assert result.returncode == 1 and complaint in result.stderr
+    assert result.returncode == 2 and complaint in result.stderr
 
 
 def test_no_traces_of_cards(tmp_path, make_server):

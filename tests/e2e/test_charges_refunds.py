@@ -4,7 +4,7 @@ import pytest
 import stripe
 
 from kit.answers import refused
-from kit.books import reconciled, settled
+from kit.books import metrics, reconciled, settled
 from kit.client import pay, sdk
 from kit.server import wait_until
 from kit.wallets import Wallets
@@ -159,3 +159,12 @@ def test_the_books_of_a_refund_that_fails_later(make_server):
                   if entry.type == "refund_failure") == [200, 900]
     assert Wallets(server).balance(purse)["posted"] == 700
     reconciled(server)
+
+
+def test_a_refund_that_the_network_does_not_decide_has_an_age(make_server):
+    server = make_server("--issuer-refund-settle=1h")
+    client = sdk(server)
+    refund = client.v1.refunds.create({"payment_intent": pay(client, token="pm_card_pendingRefund").id})
+    assert refund.status == "pending"
+    wait_until(lambda: metrics(server)["tael_refund_oldest_seconds"] >= 3, 30, "its age")
+    assert metrics(server)["tael_attempts_open"] == 0

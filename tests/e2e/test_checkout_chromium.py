@@ -1,10 +1,8 @@
 """The page on which a payer pays, in a payer's browser."""
 
-import functools
 import http.server
 import shutil
 import threading
-import time
 
 import pytest
 
@@ -69,21 +67,8 @@ def paid(client, session):
     assert len([charge for charge in charges if charge.paid]) == 1
 
 
-def patient(js, expression):
-    """What is asked while one page follows another is asked again."""
-    deadline = time.monotonic() + 15
-    while True:
-        try:
-            return js(expression)
-        except AssertionError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-
-
 def opened(chromium, session, **size):
     page = chromium.page(**(size or PHONE))
-    page.js = functools.partial(patient, page.js)
     page.open(session.url)
     return page
 
@@ -128,8 +113,8 @@ def test_declined_then_another_card(server, chromium, shop):
     fill_in(page, "4000000000000002")
     page.press("Pay 30.00 USD")
     page.sees("your bank declined the card")
-    assert page.js("document.getElementById('number').value") == ""
-    assert page.js("document.getElementById('name').value") == "Jenny Rosen"
+    page.wait("document.getElementById('number').value === ''")
+    page.wait("document.getElementById('name').value === 'Jenny Rosen'")
     fill_in(page)
     page.press("Pay 30.00 USD")
     page.heading("The shop")
@@ -142,8 +127,8 @@ def test_a_wrong_number_is_shown_at_its_field(server, chromium, shop):
     fill_in(page, "4242424242424241")
     page.press("Pay 30.00 USD")
     page.sees("This number is not right")
-    assert page.js("document.getElementById(document.getElementById('number')"
-                   ".getAttribute('aria-describedby')).textContent").startswith("This number")
+    page.wait("document.getElementById(document.getElementById('number').getAttribute('aria-describedby'))"
+              ".textContent.startsWith('This number')")
     page.no_complaints()
 
 

@@ -418,8 +418,22 @@ def test_a_part_is_refunded(page, client):
     settle(page)
     page.sees("charge.refunded")
     assert refunds_of(client, intent) == [525]
+    (refund,) = client.v1.refunds.list({"payment_intent": intent.id}).data
+    assert timeline(page) == events_of(client, intent.id, intent.latest_charge, refund.id)
     page.press("$5.25")
     page.heading("Refund of $5.25")
+    settle(page)
+    assert timeline(page) == events_of(client, refund.id)
+
+
+def timeline(page):
+    return page.js("[...document.querySelectorAll('.timeline a')].map((one) => one.getAttribute('href'))")
+
+
+def events_of(client, *ids):
+    """Oldest first."""
+    listed = client.v1.events.list({"limit": 100}).auto_paging_iter()
+    return [f"#/events/{event.id}" for event in listed if event.data.object.id in ids][::-1]
 
 
 def test_pressed_twice_it_is_refunded_once(page, client):
@@ -834,6 +848,7 @@ def test_payouts_go_to_the_bank(chromium, make_server):
     tab.sees("Canceled.")
     settle(tab)
     assert own.v1.payouts.retrieve(made.id).status == "canceled"
+    assert timeline(tab) == events_of(own, made.id) != []
     go(tab, "payouts?status=canceled")
     assert tab.js("document.querySelectorAll('.list tbody tr').length") == 1
     tab.sees("Nothing is paid out by itself.")
@@ -880,6 +895,7 @@ def test_disputes_are_answered(page, client):
     done = client.v1.disputes.retrieve(found[0].id)
     assert done.evidence.uncategorized_text == "winning_evidence"
     assert done.evidence_details.submission_count == 1
+    assert timeline(page) == events_of(client, found[0].id) != []
     go(page, f"disputes/{found[1].id}")
     page.press("Accept")
     page.press("Accept", within="dialog")

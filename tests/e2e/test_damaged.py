@@ -1,10 +1,12 @@
 """A document that cannot be read is told of, and stops nothing else: what others wait for goes on."""
 
+import json
+
 import pytest
 
 from kit.books import metrics
 from kit.client import pay, sdk
-from kit.payouts import bank_account, ended, fund, payout
+from kit.payouts import available, bank_account, ended, fund, own_account, payout
 from kit.server import Server, wait_until
 from kit.wallets import Wallets
 from test_reconciler import Stored, ruined
@@ -104,3 +106,44 @@ def test_what_cannot_be_read_stops_nothing_else(server, kind):
     server.start()
     shop.connect()
     shop.works()
+
+
+def test_a_bank_account_that_cannot_be_read_holds_up_no_other_currency(tmp_path):
+    """It is asked for again and again, each time later, and its own money waits."""
+    server = Server(tmp_path / "server", *FLAGS, "--payout-day=2s", cluster=False, on_postgres=False).start()
+    try:
+        client = sdk(server, validate=False)
+        lost = bank_account(client, currency="eur").id
+        bank_account(client)
+        client.v1.accounts.update(own_account(client), {"settings": {"payouts": {"schedule": {"interval": "daily"}}}})
+        server.stop()
+        with Stored(server) as stored:
+            body = stored.body("bank_account", lost)
+            ruined(stored, "bank_account", lost)
+        server.start()
+        client = sdk(server, validate=False)
+        euros = fund(client, 10000, "eur")
+        dollars = fund(client)
+        wait_until(lambda: [one.amount for one in client.v1.payouts.list().data] == [dollars], 20, "the dollars")
+        again = wait_until(lambda: len(found := put_off(server)) >= 4 and found, 60, "four tries")
+        assert all(later - earlier >= 2 ** at for at, (earlier, later) in enumerate(zip(again, again[1:])))
+        wait_until(lambda: metrics(server)["tael_attempt_oldest_seconds"] >= 3, 10, "its age")
+        assert metrics(server)["tael_attempts_open"] == 1
+        assert available(client, "eur") == euros
+        server.stop()
+        with Stored(server) as stored:
+            stored.database.execute("UPDATE bank_account SET body = ? WHERE id = ?",
+                                    (json.dumps(body, separators=(",", ":")), lost))
+        server.start()
+        client = sdk(server, validate=False)
+        wait_until(lambda: [one.amount for one in client.v1.payouts.list().data] == [euros, dollars], 60, "the euros")
+        wait_until(lambda: metrics(server)["tael_attempts_open"] == 0, 10, "the end of it")
+    finally:
+        server.close()
+
+
+def put_off(server):
+    """For when the tries of the run that is under way were put off, in their order."""
+    lines = [json.loads(line) for line in server.log().splitlines() if "payouts of a schedule are put off" in line]
+    first = max((at for at, line in enumerate(lines) if line["tries"] == 1), default=0)
+    return [line["again"] for line in lines[first:]]

@@ -1,9 +1,12 @@
 """Events: one for each change, in order, with the object as it was then."""
 
+import sqlite3
+
 import pytest
 import stripe
 
 from kit.client import pay, sdk
+from kit.server import Server
 
 
 def happened(client, act):
@@ -19,8 +22,6 @@ def happened(client, act):
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
     """A server of its own: other tests' events do not come between."""
-    from kit.server import Server
-
     server = Server(tmp_path_factory.mktemp("events")).start()
     yield sdk(server)
     server.close()
@@ -169,3 +170,62 @@ def test_updates_tell_what_was_before(client, wallets):
     wallets.post(f"/v1/wallets/{wallet}", handle="afterwards")
     assert previous(client, "wallet.updated", wallet) == {"handle": "before-and-after"}
     assert previous(client, "customer.created", customer) is None
+
+
+# ---- of one object --------------------------------------------------------------------------
+
+
+def ids_of(listed):
+    return [event.id for event in listed]
+
+
+def test_events_of_an_object(own):
+    first, other = pay(own), pay(own)
+    own.v1.refunds.create({"payment_intent": first.id, "amount": 500})
+    everything = own.v1.events.list({"limit": 100}).data
+
+    def about(*ids):
+        return [event.id for event in everything if event.data.object.id in ids]
+
+    assert len(about(first.id)) >= 2 and len(about(first.latest_charge)) >= 2
+    assert ids_of(own.v1.events.list({"related_object": first.id}).data) == about(first.id)
+    several = {"related_objects": [first.latest_charge, other.id, first.id, first.id], "limit": 2}
+    assert ids_of(own.v1.events.list(several).auto_paging_iter()) == about(first.latest_charge, other.id, first.id)
+    assert own.v1.events.list({"related_object": "pi_none"}).data == []
+    later = {"related_object": first.id, "created": {"gt": everything[0].created}}
+    assert own.v1.events.list(later).data == []
+
+
+@pytest.mark.parametrize("with_it", [{"related_objects": ["ch_1"]}, {"type": "charge.*"}, {"types": ["charge.failed"]},
+                                     {"delivery_success": False}])
+def test_objects_go_with_no_other_filter(own, with_it):
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        own.v1.events.list({"related_object": "pi_1", **with_it})
+    assert (caught.value.code, caught.value.param) == ("parameters_exclusive", "related_object")
+
+
+def test_events_of_before_are_not_found_by_their_object(tmp_path):
+    """A database of a version that did not write down whose event it is."""
+    server = Server(tmp_path / "server", cluster=False, on_postgres=False).start()
+    try:
+        intent = pay(sdk(server))
+        server.stop()
+        with sqlite3.connect(server.data / "tael.db") as database:
+            indexes = database.execute("SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'event' "
+                                       "AND sql LIKE '%related_object%'").fetchall()
+            for (name,) in indexes:
+                database.execute(f'DROP INDEX "{name}"')
+            database.execute("ALTER TABLE event DROP COLUMN related_object")
+            database.execute("UPDATE event SET body = json_remove(body, '$.related_object')")
+        assert len(indexes) == 1
+        server.start()
+        client = sdk(server)
+        assert [event.type for event in client.v1.events.list({"type": "payment_intent.*"}).data] == [
+            "payment_intent.succeeded", "payment_intent.created"]
+        assert client.v1.events.list({"related_object": intent.id}).data == []
+        client.v1.payment_intents.update(intent.id, {"description": "seen"})
+        client.v1.charges.update(intent.latest_charge, {"description": "seen"})
+        assert [event.type for event in client.v1.events.list({"related_object": intent.latest_charge}).data] == [
+            "charge.updated"]
+    finally:
+        server.close()

@@ -11,6 +11,7 @@ import stripe
 from kit import postgres
 from kit.client import pay, sdk
 from kit.needs import needs_postgres
+from kit.ports import free_port
 from kit.receiver import Receiver
 from kit.server import PROGRAM, run_tael, wait_until, without_tael_settings
 from test_brokers_shared import SLOW, Nodes, load, stored
@@ -102,7 +103,7 @@ def test_json_filter_and_secret(make_server, listen):
 
 
 def test_shows_without_forwarding_and_survives_a_restart(make_server, listen):
-    server = make_server()
+    server = make_server(f"--listen=127.0.0.1:{free_port()}")
     running = listen(server, "--json")
     for _ in range(3):
         sdk(server).v1.customers.create()

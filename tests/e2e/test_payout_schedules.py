@@ -6,9 +6,11 @@ import uuid
 import pytest
 import stripe
 
-from kit.client import restricted_key, sdk
+from kit.books import metrics
+from kit.client import pay, restricted_key, sdk
+from kit.merchants import create, operators_url
 from kit.payouts import GOOD, QUICK, available, bank_account, ended, fund, own_account, payout
-from kit.server import wait_until
+from kit.server import run_tael, wait_until
 
 DAY = 2  # seconds
 SHORT = (*QUICK, f"--payout-day={DAY}s")
@@ -159,6 +161,29 @@ def test_it_can_be_canceled_as_any_other(make_server):
     assert [other.id for other in some_days(client)] == [one.id]
 
 
+def test_a_closed_merchants_money_still_goes_to_its_bank(make_server):
+    server = make_server(*SHORT, "--admin-listen=127.0.0.1:0", "--settlement-delay=3s", cluster=False)
+    leaving = create(operators_url(server), "Leaving")
+    client = sdk(server, key=leaving["key"])
+    bank_account(client)
+    set_schedule(client, "daily")
+    paid = pay(client, 10000, expand=["latest_charge.balance_transaction"])
+
+    def tell(verb):
+        told = run_tael("merchants", verb, leaving["id"], f"--url={operators_url(server)}")
+        assert told.returncode == 0, told.stderr
+
+    tell("close")
+    wait_until(lambda: metrics(server)["tael_payouts_paid_total"] == 1, 30, "the payout")
+    with pytest.raises(stripe.PermissionError):
+        client.v1.payouts.list()
+    tell("open")
+    (one,) = made(client)
+    assert (one.automatic, one.status) == (True, "paid")
+    assert one.amount == paid.latest_charge.balance_transaction.net
+    assert available(client) == 0
+
+
 # ---- bank accounts that fail ----------------------------------------------------------------
 
 
@@ -215,6 +240,23 @@ def test_schedules(make_server):
     unchanged = client.v1.accounts.update(own_account(client), {})
     assert unchanged.settings.payouts.schedule.interval == "monthly"
     assert made(client) == []  # a day is a day
+
+
+def test_a_change_is_told(client):
+    bank_account(client)
+    set_schedule(client, "weekly", weekly_anchor="tuesday")
+    set_schedule(client, "weekly", weekly_anchor="tuesday")  # no change
+    set_schedule(client, "weekly", weekly_anchor="friday")
+    set_schedule(client, "manual")
+    told = client.v1.events.list({"type": "account.updated"}).data[::-1]
+    assert {event.data.object.id for event in told} == {own_account(client)}
+    shown = [event.data.object.settings.payouts.schedule.to_dict() for event in told]
+    assert [one["interval"] for one in shown] == ["weekly", "weekly", "manual"]
+    before = [event.data.previous_attributes.to_dict() for event in told]
+    assert [one["settings"]["payouts"]["schedule"] for one in before] == [
+        {"interval": "manual", "weekly_anchor": None, "weekly_payout_days": None},
+        {"weekly_anchor": "tuesday", "weekly_payout_days": ["tuesday"]},
+        {"interval": "weekly", "weekly_anchor": "friday", "weekly_payout_days": ["friday"]}]
 
 
 @pytest.mark.parametrize("interval, days, param", [

@@ -398,7 +398,7 @@ def test_the_page_of_a_checkout_session(client, listed):
 
 @pytest.mark.parametrize("how", ["connection", "forwarded"])
 def test_where_a_browser_is(make_server, how):
-    server = make_server(f"--payer-address={how}")
+    server = make_server(f"--client-address={how}")
     client = sdk(server)
     told = how == "forwarded" and not (server.gateway or server.has_gateway)
     client.v1.radar.value_list_items.create({

@@ -56,6 +56,22 @@ def test_a_file_of_settings_is_named(tmp_path):
     assert server(tmp_path, f"--config={file}") == f"tael server: {file}: line 2: unknown setting 'lisen'"
 
 
+@pytest.mark.parametrize("flags, why", [
+    (["--tls-cert=a.pem"], "tls-cert and tls-key go together"),
+    (["--cache=memory"], "cache: only with --documents=postgres"),
+    (["--ledger-orders=amount"], "--ledger-orders: account"),
+    (["--webhook-private=some"], "webhook-private is test, all or none"),
+    (["--wallet-placement=wallet"], "wallet-placement: only a ledger of several shards"),
+    (["--public-url=pay.example.com"], "public-url is an address"),
+    (["--card-network=iso8583://127.0.0.1:1", "--card-network-dialect=latin"], "card-network-dialect is"),
+])
+def test_settings_that_cannot_be_end_as_those_that_are_none(tmp_path, flags, why):
+    """2: whoever starts it again and again leaves it."""
+    ended = run_tael("server", f"--data={tmp_path}/data", "--listen=127.0.0.1:0", *flags)
+    assert ended.returncode == 2 and ended.stdout == ""
+    assert ended.stderr.splitlines()[0].startswith(f"tael server: {why}"), ended.stderr
+
+
 @pytest.fixture
 def gateway(tmp_path):
     """Answers what a gateway with this configuration says, at a start and when it only checks."""

@@ -4,6 +4,8 @@ events stay in order, and what waits goes on waiting or goes on at once.
 With documents on PostgreSQL its clock counts, so a jump of one machine is not noticed at all."""
 
 import contextlib
+import itertools
+import json
 import os
 import pathlib
 import secrets
@@ -18,7 +20,7 @@ import pytest
 
 from kit import postgres
 from kit.books import metrics, reconciled, settled
-from kit.client import Http
+from kit.client import Http, pay, sdk
 from kit.needs import skip_without_postgres
 from kit.ports import free_port
 from kit.receiver import Receiver
@@ -47,10 +49,10 @@ def library(tmp_path_factory):
 class Moved:
     """A server whose wall clock the test sets."""
 
-    def __init__(self, folder, library, url=None, fault=None, keys_of=None):
+    def __init__(self, folder, library, url=None, fault=None, keys_of=None, flags=()):
         self.file = folder.parent / f"{folder.name}-clock"
         self.jump(0)
-        self.server = Server(folder, "--lock-timeout=30s", on_postgres=url is not None,
+        self.server = Server(folder, "--lock-timeout=30s", *flags, on_postgres=url is not None,
                              cluster=False)
         if url is not None:
             self.server.documents = (f"--documents={url}",)
@@ -257,3 +259,33 @@ def test_a_dispute_of_a_payment_that_is_gone(tmp_path, library):
     moved.start()
     wait_until(lambda: metrics(server)["tael_disputes_unplaced"] == 1, 20, "the alarm after a restart")
     server.close()
+
+
+def test_a_dispute_whose_notice_never_comes_is_a_difference(tmp_path, library):
+    """The network's feed has no place for it: only the money says so, and only when an hour has passed."""
+    moved = Moved(tmp_path / "server", library, flags=("--issuer-dispute-delay=100ms", "--reconcile-interval=20ms"))
+    try:
+        pay(sdk(moved.server, validate=False), 2000, token="pm_card_createDispute")
+        wait_until(lambda: moved.http.get("/v1/disputes").json()["data"], 20, "the dispute")
+        moved.server.stop()
+        with sqlite3.connect(moved.server.data / "tael.db") as database:
+            (body,) = database.execute("SELECT body FROM dispute_cursor").fetchone()
+            cursor = {**json.loads(body), "position": 1000}
+            database.execute("UPDATE dispute_cursor SET body = ?", (json.dumps(cursor, separators=(",", ":")),))
+        moved.start()
+        unheard = pay(sdk(moved.server, validate=False), 2100, token="pm_card_createDispute")
+        runs = metrics(moved.server)["tael_reconcile_runs_total"]
+        wait_until(lambda: metrics(moved.server)["tael_reconcile_runs_total"] >= runs + 3, 60, "three runs")
+        assert metrics(moved.server)["tael_differences"] == 0
+        hours = itertools.count(2, 2)
+
+        def later():
+            moved.jump(next(hours) * HOUR)
+            return metrics(moved.server)["tael_differences"]
+
+        assert wait_until(later, 60, "the difference") == 1
+        log = moved.server.log()
+        assert "taken back by the rail, and no notice came" in log and unheard.latest_charge in log
+        assert len(moved.http.get("/v1/disputes").json()["data"]) == 1
+    finally:
+        moved.server.close()

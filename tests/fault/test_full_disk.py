@@ -86,7 +86,8 @@ def test_documents(server, disk):
     payment = http.post("/v1/payment_intents", AUTOMATIC, headers=again)
     assert payment.status_code in (500, 503), payment.text
     assert "not known" in payment.text or "no room" in payment.text, payment.text
-    assert http.get("/readyz").status_code == 503
+    ready = http.get("/readyz")
+    assert ready.status_code == 503 and "the disk of the documents is full" in ready.text
     mount("-o", "remount,size=200m", disk)
     wait_until(lambda: customer(http, key).status_code == 200, 30, "room to be found")
     assert len(all_customers(http)) == len(made) + 1

@@ -10,7 +10,7 @@ from kit.server import PROGRAM, without_tael_settings
 
 def backup(server, to, *arguments, check=True, data=None, **keywords):
     result = subprocess.run(
-        [str(PROGRAM), "backup", f"--data={data or server.data}", f"--to={to}", *arguments],
+        [str(server.program), "backup", f"--data={data or server.data}", f"--to={to}", *arguments],
         capture_output=True, timeout=120, env=without_tael_settings(), check=False, **keywords)
     if check:
         assert result.returncode == 0, result.stderr.decode()

@@ -4,6 +4,7 @@ import re
 import subprocess
 
 from kit import server as program
+from kit.ports import free_port
 
 
 class CardHost:
@@ -14,7 +15,7 @@ class CardHost:
         self.data = folder / "issuer"  # where `kit.books` looks for what it remembers
         self.flags = flags
         self.dialect = dialect
-        self.port = 0
+        self.port = free_port()
         self.process = None
         self.starts = 0
 

@@ -2,6 +2,8 @@
 are made of scripts. Nothing but Python's standard library."""
 
 import base64
+import contextlib
+import fcntl
 import itertools
 import json
 import os
@@ -13,27 +15,63 @@ import time
 from kit.server import wait_until
 
 ANSWER_SECONDS = 120
+PIPES = (3, 4)  # where --remote-debugging-pipe looks for them
+HIGH = 10  # no pipe is among those while it is put there
 
-# In every page before its own scripts: what the policy refuses is written down.
+FLAGS = (
+    "--headless=new", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+    "--no-first-run", "--lang=en-US", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--disable-extensions",
+    # What is pressed counts also before the page was painted for the first time, which takes a busy machine a while.
+    "--allow-pre-commit-input",
+    # A tab behind others, or one that takes long, is as awake as any.
+    "--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows",
+    "--disable-renderer-backgrounding", "--disable-hang-monitor",
+)
+
+# In every page before its own scripts: what the policy refuses is written down, and so are the console's
+# notes, which go by themselves.
 WATCH = """
 window.violations = [];
 document.addEventListener('securitypolicyviolation',
   (event) => window.violations.push(event.violatedDirective + ' ' + event.blockedURI));
+window.told = [];
+new MutationObserver((changes) => {
+  for (const node of changes.flatMap((one) => [...one.addedNodes])) {
+    if (node.className === 'note') told.push(node.textContent);
+  }
+}).observe(document, {childList: true, subtree: true});
 """
 # A field by its label's text, a button or link by its own, what is shown only, and in an open dialog if
-# there is one.
+# there is one. What is pressed is pressed where nothing lies over it.
 FIND = """
-window.shownIn = () => document.querySelector('dialog[open]') || document.body;
+window.allIn = (within, kinds) => {
+  const place = within ? document.querySelector(within) : document.querySelector('dialog[open]') || document.body;
+  return place ? [...place.querySelectorAll(kinds)] : [];
+};
 window.isShown = (node) => node.getClientRects().length > 0;
 window.fieldOf = (label, within) => {
-  for (const one of (within ? document.querySelector(within) : shownIn()).querySelectorAll('label')) {
-    if (one.textContent.trim() === label) return document.getElementById(one.htmlFor);
-  }
-  return null;
+  const found = allIn(within, 'label').find((one) => one.textContent.trim() === label);
+  return found ? document.getElementById(found.htmlFor) : null;
 };
-window.pressable = (text, within) => {
-  const all = (within ? document.querySelector(within) : shownIn()).querySelectorAll('button, a, summary');
-  return [...all].find((one) => isShown(one) && one.textContent.trim() === text) || null;
+window.pressable = (text, within) => allIn(within, 'button, a, summary')
+  .find((one) => isShown(one) && one.textContent.trim() === text) || null;
+window.middleOf = (node) => {
+  if (!node || node.disabled) return null;
+  node.scrollIntoView({block: 'center', behavior: 'instant'});
+  const box = node.getBoundingClientRect();
+  const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+  return node.contains(document.elementFromPoint(x, y)) ? [x, y] : null;
+};
+window.enter = (node, value) => {
+  if (!node) return false;
+  if (node.type === 'checkbox') {
+    node.checked = value;
+  } else {
+    node.value = value;
+    for (const kind of ['input', 'change']) node.dispatchEvent(new Event(kind, {bubbles: true}));
+  }
+  return true;
 };
 """
 
@@ -87,6 +125,23 @@ def contrast(one, other):
     return (lighter + 0.05) / (darker + 0.05)
 
 
+class PageLeft(AssertionError):
+    """The page that was asked has been left for another."""
+
+
+SAYS_LEFT = ("context was destroyed", "Cannot find context", "Cannot find default execution context",
+             "navigated or closed")
+
+
+def pipe():
+    """Neither end has a number that a child wants for another."""
+    ends = os.pipe()
+    high = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, HIGH) for end in ends]
+    for end in ends:
+        os.close(end)
+    return high
+
+
 class Chromium:
     """The process. Each page has storage of its own, as another person's browser would."""
 
@@ -94,20 +149,17 @@ class Chromium:
         self.numbers = itertools.count(1)
         self.answers, self.pages = {}, {}
         self.buffer = b""
-        commands_in, self.commands = os.pipe()
-        self.events, events_out = os.pipe()
+        commands_in, self.commands = pipe()
+        self.events, events_out = pipe()
 
-        def take_pipe():
-            os.dup2(commands_in, 3)
-            os.dup2(events_out, 4)
+        def take_pipes():
+            for end, number in zip((commands_in, events_out), PIPES):
+                os.dup2(end, number)
 
         with open(folder / "chromium-log", "wb") as log:
             self.process = subprocess.Popen(
-                [shutil.which("chromium"), "--headless=new", "--remote-debugging-pipe", "--no-sandbox",
-                 "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--lang=en-US",
-                 "--disable-background-networking", "--disable-component-update", "--disable-sync",
-                 "--disable-extensions", f"--user-data-dir={folder}/chromium", "about:blank"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=take_pipe,
+                [shutil.which("chromium"), *FLAGS, f"--user-data-dir={folder}/chromium", "about:blank"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=take_pipes,
                 close_fds=False, env={**os.environ, "TZ": "America/New_York", "LANGUAGE": "en_US"})
         os.close(commands_in)
         os.close(events_out)
@@ -116,7 +168,8 @@ class Chromium:
         """Reads messages that are there, or come within the time."""
         if select.select([self.events], [], [], seconds)[0]:
             piece = os.read(self.events, 1 << 20)
-            assert piece, "Chromium has ended"
+            if not piece:
+                raise EOFError("Chromium has ended")
             self.buffer += piece
         *messages, self.buffer = self.buffer.split(b"\0")
         for text in messages:
@@ -139,7 +192,9 @@ class Chromium:
             assert time.monotonic() < deadline, f"{method}: no answer"
             self._receive(1)
         answer = self.answers.pop(number)
-        assert "error" not in answer, f"{method}: {answer['error']}"
+        if "error" in answer:
+            failure = PageLeft if any(text in answer["error"]["message"] for text in SAYS_LEFT) else AssertionError
+            raise failure(f"{method}: {answer['error']}")
         return answer["result"]
 
     def listen(self):
@@ -167,7 +222,7 @@ class Chromium:
         try:
             self.send("Browser.close")
             self.process.wait(30)
-        except (AssertionError, OSError, subprocess.TimeoutExpired):
+        except (AssertionError, EOFError, OSError, subprocess.TimeoutExpired):
             self.process.kill()
             self.process.wait()
         os.close(self.commands)
@@ -200,23 +255,46 @@ class Page:
     # ---- looking
 
     def js(self, expression):
+        """What is asked while one page follows another is asked again."""
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while True:
+            with contextlib.suppress(PageLeft):
+                return self.js_of_this(expression)
+            assert time.monotonic() < deadline, f"no page stays for {expression}"
+            time.sleep(0.01)
+
+    def js_of_this(self, expression):
         result = self.send("Runtime.evaluate", {
             "expression": expression, "awaitPromise": True, "returnByValue": True})
         assert "exceptionDetails" not in result, result["exceptionDetails"]
         return result["result"].get("value")
 
     def wait(self, expression, what=None, seconds=15):
-        """Until the expression is true, and answers what it is."""
+        """Until the expression is true, and answers what it is. A page that is not whole yet may lack what it
+        is about."""
+        problem = None
+
+        def found():
+            nonlocal problem
+            try:
+                return self.js(expression)
+            except AssertionError as error:
+                problem = error
+                return None
+
         try:
-            return wait_until(lambda: self.js(expression), seconds, what or expression)
+            return wait_until(found, seconds, what or expression)
         except AssertionError as error:
-            raise AssertionError(f"{error}; the page: {self.text()!r}; errors: {self.errors}") from None
+            raise AssertionError(f"{error}; the page: {self.text()!r}; its errors: {self.errors}; "
+                                 f"the last of ours: {problem}") from None
 
     def text(self):
-        return self.js("document.body.innerText")
+        return self.js("document.body ? document.body.innerText : ''")
 
     def sees(self, text, seconds=15):
-        self.wait(f"document.body.innerText.includes({json.dumps(text)})", text, seconds)
+        """It is shown, or was told since something was pressed."""
+        self.wait(f"[document.body.innerText, ...told].some((one) => one.includes({json.dumps(text)}))",
+                  text, seconds)
 
     def heading(self, text):
         self.wait(f"[...document.querySelectorAll('h1')].some((one) => one.textContent === "
@@ -245,17 +323,9 @@ class Page:
         self.send("Page.navigate", {"url": url})
         self.wait("document.readyState === 'complete' && document.querySelector('h1') !== null", url)
 
-    def place(self, expression, what):
-        """The middle of an element that can be pressed."""
-        return self.wait(
-            f"(() => {{ const node = {expression}; if (!node || node.disabled) return null;"
-            "node.scrollIntoView({block: 'center', behavior: 'instant'});"
-            "const box = node.getBoundingClientRect();"
-            "if (box.width === 0) return null;"
-            "return [box.x + box.width / 2, box.y + box.height / 2]; })()", what)
-
     def press(self, text, within=None, times=1):
-        x, y = self.place(f"pressable({json.dumps(text)}, {json.dumps(within)})", f"something to press: {text}")
+        x, y = self.wait(f"told.length = 0, middleOf(pressable({json.dumps(text)}, {json.dumps(within)}))",
+                         f"something to press: {text}")
         for count in range(1, times + 1):
             for kind in ("mousePressed", "mouseReleased"):
                 self.send("Input.dispatchMouseEvent", {
@@ -269,14 +339,8 @@ class Page:
             self.send("Input.dispatchKeyEvent", event)
 
     def fill(self, label, value, within=None):
-        field = f"fieldOf({json.dumps(label)}, {json.dumps(within)})"
-        self.wait(f"{field} !== null", f"a field {label}")
-        if self.js(f"{field}.type") == "checkbox":
-            self.js(f"{field}.checked = {json.dumps(value)}")
-            return
-        self.js(f"{field}.value = {json.dumps(value)};"
-                f"{field}.dispatchEvent(new Event('input', {{bubbles: true}}));"
-                f"{field}.dispatchEvent(new Event('change', {{bubbles: true}}))")
+        self.wait(f"enter(fieldOf({json.dumps(label)}, {json.dumps(within)}), {json.dumps(value)})",
+                  f"a field {label}")
 
     def downloads(self, folder):
         """Where files go that pages give."""

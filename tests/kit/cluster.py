@@ -35,6 +35,7 @@ class Member:
         self.cluster = cluster
         self.name = name
         self.port = port  # internal
+        self.program = PROGRAM
         self.process = None
         self.starts = 0
         self.operators = None
@@ -54,7 +55,7 @@ class Member:
         self.starts += 1
         self.output_path = self.cluster.folder / f"{self.name}-output-{self.starts}"
         self.log_path = self.cluster.folder / f"{self.name}-log-{self.starts}"
-        command = [str(PROGRAM), "server", f"--data={self.data}",
+        command = [str(self.program), "server", f"--data={self.data}",
                    f"--roles={self.cluster.roles[self.kind]}",
                    f"--internal-listen={self.where()}", *self.cluster.proof(self.name)]
         command += [f"--{need}-at={self.cluster.place(need)}"

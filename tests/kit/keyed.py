@@ -52,15 +52,14 @@ class Keyed(threading.Thread):
 
 
 def amid_kills(server, clients):
-    """They work while the process is killed and started again on its port, for a minute with TEST_LONG, else
-    for ten seconds; then they end."""
+    """They work while the process is killed and started again, for a minute with TEST_LONG, else for ten
+    seconds; then they end."""
     between = (60 if LONG else 10) / (KILLS + 1)
-    port = server.port
     for client in clients:
         client.start()
     for _ in range(KILLS):
         time.sleep(between)
         server.kill()
-        server.start(f"--port={port}")
+        server.start()
     time.sleep(between)
     finish(clients)

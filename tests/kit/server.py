@@ -197,6 +197,7 @@ class Server:
         self.data, self.ledger_data, self.network_data = (
             self.root / name if self.cluster else self.root for name in ("api", "ledger", "vault"))
         self.flags = (ORDINARY_FLAGS + PATIENT_FLAGS if ordinary else ()) + flags
+        self.program = PROGRAM  # whoever changes it has the next start made by another version
         self.process = None
         self.card_host = None  # where the card network is, if not in the process
         self.host_flags = None
@@ -250,7 +251,7 @@ class Server:
             environment["TAEL_FAULT"] = fault
         with open(self.output_path, "wb") as output, open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [str(PROGRAM), *self._command(), f"--data={self.root}", "--listen=127.0.0.1:0",
+                [str(self.program), *self._command(), f"--data={self.root}", "--listen=127.0.0.1:0",
                  *self.documents, *self._ledger(), *self._card_network(*flags), *self.flags, *flags],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=log, env=environment,
             )

@@ -16,11 +16,14 @@ class Wire:
         self.target = target
         self.open = threading.Event()  # bytes pass
         self.open.set()
+        self.lock = threading.Lock()  # of what follows, and of ending and closing a pair's sockets
         self.is_cut = False
         self.pairs = set()
+        self.carriers = {}  # of a pair: threads that still use its sockets
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.acceptor = threading.Thread(target=self._accept, daemon=True)
+        self.acceptor.start()
 
     def where(self):
         return f"127.0.0.1:{self.port}"
@@ -29,7 +32,8 @@ class Wire:
         self.open.clear()
 
     def cut(self):
-        self.is_cut = True
+        with self.lock:
+            self.is_cut = True
         self.end_all()
 
     def heal(self):
@@ -40,8 +44,11 @@ class Wire:
         self.open.set()
 
     def close(self):
+        """From then on nobody listens there."""
         self.cut()
         self.open.set()
+        self.listener.shutdown(socket.SHUT_RDWR)  # closing it would not wake who accepts
+        self.acceptor.join()
         self.listener.close()
 
     def _accept(self):
@@ -62,14 +69,22 @@ class Wire:
         for one in (client, server):
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         pair = (client, server)
-        self.pairs.add(pair)
+        with self.lock:
+            self.carriers[pair] = 2
+            if not self.is_cut:
+                self.pairs.add(pair)
+        if pair not in self.pairs:  # it was cut meanwhile
+            self._end(pair)
         for source, sink in (pair, pair[::-1]):
             threading.Thread(target=self._pass, args=(source, sink, pair), daemon=True).start()
 
     def _pass(self, source, sink, pair):
-        with contextlib.suppress(OSError):
-            self._carry(source, sink, pair)
-        self._end(pair)
+        try:
+            with contextlib.suppress(OSError):
+                self._carry(source, sink, pair)
+        finally:
+            self._end(pair)
+            self._leave(pair)
 
     def _carry(self, source, sink, pair):
         while data := source.recv(PIECE):
@@ -79,11 +94,20 @@ class Wire:
             sink.sendall(data)
 
     def _end(self, pair):
-        self.pairs.discard(pair)
-        for one in pair:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
+        """Whoever waits for its bytes is woken; its sockets keep their numbers until nobody uses them."""
+        with self.lock:
+            self.pairs.discard(pair)
+            for one in pair if pair in self.carriers else ():
+                with contextlib.suppress(OSError):
+                    one.shutdown(socket.SHUT_RDWR)
+
+    def _leave(self, pair):
+        with self.lock:
+            self.carriers[pair] -= 1
+            if self.carriers[pair] == 0:
+                del self.carriers[pair]
+                for one in pair:
+                    one.close()
 
     def end_all(self):
         """Of connections; new ones may come."""

@@ -47,24 +47,16 @@ wants(const struct events_target *target, struct span type)
 
 /* ----------------------------------------------------------------------------------- deliveries */
 
-err_t
-events_delivery_add(
+/* Due now, whatever it was. */
+static err_t
+begin(
     struct resource_op *op,
     struct events_target *target,
     const struct events_delivery *wanted,
-    struct events_delivery **ret_delivery)
+    struct events_delivery *delivery)
 {
     struct events *events = target->events;
-    struct events_delivery *delivery = resource_new(op, &events_delivery_type);
-    if (delivery == NULL) {
-        return ERR_FULL;
-    }
-    struct arena *arena = resource_op_arena(op);
     int64_t now = events_now_ms(events);
-    delivery->header.id = events_delivery_id(arena, wanted->event, target->number);
-    if (delivery->header.id.size == 0) {
-        return ERR_CORRUPT;
-    }
     delivery->event = wanted->event;
     delivery->type = wanted->type;
     delivery->pending_webhooks = wanted->pending_webhooks;
@@ -75,6 +67,59 @@ events_delivery_add(
     events_delivery_set_due(delivery, target->number, now);
     TRY(resource_save(op, &events_delivery_type, delivery));
     events_target_note_due(target, now);
+    return ERR_OK;
+}
+
+err_t
+events_delivery_add(
+    struct resource_op *op,
+    struct events_target *target,
+    const struct events_delivery *wanted,
+    struct events_delivery **ret_delivery)
+{
+    struct events_delivery *delivery = resource_new(op, &events_delivery_type);
+    if (delivery == NULL) {
+        return ERR_FULL;
+    }
+    struct arena *arena = resource_op_arena(op);
+    delivery->header.id = events_delivery_id(arena, wanted->event, target->number);
+    if (delivery->header.id.size == 0) {
+        return ERR_CORRUPT;
+    }
+    TRY(begin(op, target, wanted, delivery));
+    *ret_delivery = delivery;
+    return ERR_OK;
+}
+
+err_t
+events_delivery_renew(
+    struct resource_op *op,
+    struct events_target *target,
+    struct span id,
+    struct events_delivery **ret_delivery)
+{
+    char text[ID_TEXT_SIZE];
+    void *blank = NULL;
+    void *event = NULL;
+    events_note_damaged(target->events, "webhook_delivery", id);
+    TRY(resource_load_blank(op, &events_delivery_type, id, &blank));
+    struct span event_id = arena_copy(resource_op_arena(op), events_delivery_event(id, text));
+    if (event_id.size == 0) {
+        return ERR_FULL;
+    }
+    err_t result = resource_load(op, &resource_event_type, event_id, &event);
+    if (result == ERR_NOT_FOUND || result == ERR_CORRUPT) {
+        target->ended_now++;
+        *ret_delivery = NULL;
+        return resource_remove(op, &events_delivery_type, blank);
+    }
+    TRY(result);
+    const struct resource_event *of = event;
+    struct events_delivery *delivery = blank;
+    const struct events_delivery wanted = {
+        .event = of->header.id, .type = of->type, .pending_webhooks = 1};
+    delivery->header.created = of->header.created;
+    TRY(begin(op, target, &wanted, delivery));
     *ret_delivery = delivery;
     return ERR_OK;
 }

@@ -3,6 +3,7 @@
 #include "service.h"
 
 #include "base/assert.h"
+#include "trace/log.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,20 @@ events_random(struct events *events)
     value = (value ^ value >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
     value = (value ^ value >> 27) * UINT64_C(0x94d049bb133111eb);
     return value ^ value >> 31;
+}
+
+void
+events_note_damaged(struct events *events, const char *kind, struct span id)
+{
+    events_count(&events->damaged, 1);
+    TRACE_LOG(
+        events->parts.log,
+        TRACE_ERROR,
+        "events",
+        SPAN_EMPTY,
+        "a row cannot be read",
+        trace_cstr("kind", kind),
+        trace_text("id", id));
 }
 
 /* ------------------------------------------------------------------------------------- listener */
@@ -270,6 +285,7 @@ events_health(const struct events *events)
         .created = atomic_load(&events->created),
         .given_up = atomic_load(&events->given_up),
         .disabled = atomic_load(&events->disabled),
+        .damaged = atomic_load(&events->damaged),
     };
     for (size_t i = 0; i < EVENTS_OUTCOME_COUNT; i++) {
         health.outcomes[i] = atomic_load(&events->outcomes[i]);

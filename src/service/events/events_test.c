@@ -1,6 +1,8 @@
 /* The service on the simulated machine: EVENTS-1 to EVENTS-6. */
 #include "testing.h"
 
+#include "documents.h"
+
 #include "base/list.h"
 #include "callback/signature.h"
 
@@ -530,6 +532,86 @@ test_create_that_is_not_committed(void **state)
     assert_int_equal(world->sent_count, 1);
 }
 
+/* ---------------------------------------------------------------------------------- damaged rows
+ */
+
+/* More of them than the worker looks at in one turn. */
+static void
+test_damaged_deliveries_are_made_anew(void **state)
+{
+    struct t_world *world = *state;
+    (void)t_endpoint(world, "a.test", "*");
+    t_host(world, "a.test")->status = 500;
+    t_emit(world, false, "customer.created", 40, false);
+    t_run(world);
+    t_damage(world, events_delivery_type.kind, 39);
+    t_host(world, "a.test")->status = 200;
+    t_run_for(world, 10 * MINUTE_MS);
+    assert_int_equal(t_delivered_to(world, "a.test"), 40);
+    struct events_health health = events_health(world->events);
+    assert_int_equal(health.queued, 0);
+    assert_int_equal(health.damaged, 39);
+}
+
+static void
+test_delivery_damaged_while_it_is_sent(void **state)
+{
+    struct t_world *world = *state;
+    (void)t_endpoint(world, "a.test", "*");
+    t_host(world, "a.test")->delay_ms = 5000;
+    t_emit(world, false, "customer.created", 1, false);
+    t_run(world);
+    assert_int_equal(world->under_way, 1);
+    t_damage(world, events_delivery_type.kind, 1);
+    t_run_for(world, MINUTE_MS);
+    assert_int_equal(world->sent_count, 1);
+    assert_int_equal(events_health(world->events).queued, 0);
+    t_request(world, false, "GET", "/v1/events/:id/deliveries", world->sent[0].event, NULL);
+    assert_string_equal(t_text(world, "data.0.status"), "succeeded");
+}
+
+/* It cannot be sent to anybody; what is behind it is. */
+static void
+test_deliveries_of_a_damaged_event_are_given_up(void **state)
+{
+    struct t_world *world = *state;
+    (void)t_endpoint(world, "a.test", "*");
+    (void)t_endpoint(world, "b.test", "*");
+    t_host(world, "a.test")->status = 500;
+    t_emit(world, false, "customer.created", 3, false);
+    t_run(world);
+    t_damage(world, resource_event_type.kind, 1);
+    t_host(world, "a.test")->status = 200;
+    t_run_for(world, 10 * MINUTE_MS);
+    assert_int_equal(t_delivered_to(world, "a.test"), 2);
+    assert_int_equal(t_delivered_to(world, "b.test"), 3);
+    struct events_health health = events_health(world->events);
+    assert_int_equal(health.queued, 0);
+    assert_int_equal(health.given_up, 1);
+    assert_int_equal(health.damaged, 1);
+}
+
+static void
+test_damaged_endpoint_holds_up_no_other(void **state)
+{
+    struct t_world *world = *state;
+    (void)t_endpoint(world, "a.test", "*");
+    (void)t_endpoint(world, "b.test", "*");
+    t_run(world);
+    t_damage(world, events_endpoint_type.kind, 1);
+    t_crash(world);
+    t_open(world);
+    t_emit(world, false, "customer.created", 2, false);
+    t_run_for(world, MINUTE_MS);
+    assert_int_equal(t_delivered_to(world, "b.test"), 2);
+    (void)t_endpoint(world, "c.test", "*");
+    t_emit(world, false, "customer.created", 1, false);
+    t_run_for(world, MINUTE_MS);
+    assert_int_equal(t_delivered_to(world, "c.test"), 1);
+    assert_true(events_health(world->events).damaged > 0);
+}
+
+/* Those, too, that cannot be read. */
 static void
 test_old_rows_go(void **state)
 {
@@ -540,6 +622,8 @@ test_old_rows_go(void **state)
     }
     t_run_for(world, MINUTE_MS);
     assert_int_equal(t_event_count(world), 400);
+    t_damage(world, resource_event_type.kind, 250);
+    t_damage(world, events_delivery_type.kind, 1);
     os_sim_advance(world->sim, 31 * 24 * 3600 * OS_NS_PER_S);
     t_emit(world, false, "customer.created", 1, false);
     t_run_for(world, MINUTE_MS);
@@ -575,6 +659,10 @@ main(void)
         TEST(test_deleted_endpoint_with_a_queue),
         TEST(test_update_takes_effect_at_once),
         TEST(test_create_that_is_not_committed),
+        TEST(test_damaged_deliveries_are_made_anew),
+        TEST(test_delivery_damaged_while_it_is_sent),
+        TEST(test_deliveries_of_a_damaged_event_are_given_up),
+        TEST(test_damaged_endpoint_holds_up_no_other),
         TEST(test_old_rows_go),
     };
     return cmocka_run_group_tests_name("events", tests, NULL, NULL);

@@ -28,9 +28,28 @@ static bool
 remove_one(void *context, void *document)
 {
     struct removal *removal = context;
-    removal->count++;
-    removal->error = resource_remove(removal->op, removal->type, document);
+    if (removal->error == ERR_OK) {
+        removal->count++;
+        removal->error = resource_remove(removal->op, removal->type, document);
+    }
     return removal->error == ERR_OK;
+}
+
+/* What it says is of no use to anybody any more. */
+static void
+remove_damaged(void *context, struct span id)
+{
+    struct removal *removal = context;
+    void *blank = NULL;
+    if (removal->error != ERR_OK) {
+        return;
+    }
+    events_note_damaged(resource_op_service(removal->op), removal->type->object, id);
+    removal->count++;
+    removal->error = resource_load_blank(removal->op, removal->type, id, &blank);
+    if (removal->error == ERR_OK) {
+        removal->error = resource_remove(removal->op, removal->type, blank);
+    }
 }
 
 /* The oldest between these ids; *ret_full: there may be more. */
@@ -51,7 +70,7 @@ remove_between(
         .limit = REMOVED_AT_ONCE,
     };
     const struct resource_visitor visitor = {
-        .each = remove_one, .context = &removal, .cut = ret_full};
+        .each = remove_one, .damaged = remove_damaged, .context = &removal, .cut = ret_full};
     TRY(resource_visit(op, type, &query, &visitor));
     *ret_full = *ret_full || removal.count == REMOVED_AT_ONCE;
     return removal.error;

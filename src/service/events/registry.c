@@ -210,6 +210,8 @@ struct reading {
     struct events_scope *scope;
     struct events_endpoint *endpoints[EVENTS_ENDPOINTS_MAX];
     uint32_t count;
+    struct span damaged[EVENTS_ENDPOINTS_MAX]; /* ids of those that cannot be read */
+    uint32_t damaged_count;
     bool done;
 };
 
@@ -220,6 +222,28 @@ collect_endpoint(void *context, void *document)
     ASSERT(reading->count < EVENTS_ENDPOINTS_MAX);
     reading->endpoints[reading->count++] = document;
     return true;
+}
+
+static void
+collect_damaged(void *context, struct span id)
+{
+    struct reading *reading = context;
+    ASSERT(reading->damaged_count < EVENTS_ENDPOINTS_MAX);
+    reading->damaged[reading->damaged_count++] = id;
+    events_note_damaged(reading->scope->events, "webhook_endpoint", id);
+}
+
+static bool
+is_there(const struct reading *reading, const struct events_target *target)
+{
+    bool there = false;
+    for (uint32_t i = 0; i < reading->count; i++) {
+        there = there || span_equal_cstr(reading->endpoints[i]->header.id, target->id);
+    }
+    for (uint32_t i = 0; i < reading->damaged_count; i++) {
+        there = there || span_equal_cstr(reading->damaged[i], target->id);
+    }
+    return there;
 }
 
 static err_t
@@ -248,11 +272,7 @@ apply(struct resource_op *op)
     struct events_scope *scope = reading->scope;
     LIST_FOREACH_SAFE (&scope->targets, link) {
         struct events_target *target = CONTAINER_OF(link, struct events_target, in_scope);
-        bool there = false;
-        for (uint32_t i = 0; i < reading->count; i++) {
-            there = there || span_equal_cstr(reading->endpoints[i]->header.id, target->id);
-        }
-        if (!there && !target->removed) {
+        if (!is_there(reading, target) && !target->removed) {
             target_enable(target, false);
             target->removed = true;
             events_work(target);
@@ -261,6 +281,11 @@ apply(struct resource_op *op)
     err_t result = ERR_OK;
     for (uint32_t i = 0; result == ERR_OK && i < reading->count; i++) {
         result = apply_one(op, scope, reading->endpoints[i]);
+        if (result == ERR_CORRUPT) {
+            events_note_damaged(
+                scope->events, "webhook_endpoint", reading->endpoints[i]->header.id);
+            result = ERR_OK;
+        }
     }
     reading->done = result == ERR_OK;
     if (result != ERR_OK) {
@@ -295,7 +320,9 @@ read_scope(struct resource_op *op)
     resource_op_on_end(op, reading_ended, reading);
     scope->stale = false; /* what changes from here on makes it so again */
     struct document_query query = {.range_column = UINT32_MAX, .limit = EVENTS_ENDPOINTS_MAX};
-    err_t result = resource_find(op, &events_endpoint_type, &query, collect_endpoint, reading);
+    const struct resource_visitor visitor = {
+        .each = collect_endpoint, .damaged = collect_damaged, .context = reading};
+    err_t result = resource_visit(op, &events_endpoint_type, &query, &visitor);
     if (result != ERR_OK) {
         resource_internal(op, result, "webhook endpoints");
         return;

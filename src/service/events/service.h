@@ -193,12 +193,16 @@ struct events {
     _Atomic uint64_t created;
     _Atomic uint64_t given_up;
     _Atomic uint64_t disabled;
+    _Atomic uint64_t damaged;
     _Atomic uint64_t outcomes[EVENTS_OUTCOME_COUNT];
 };
 
 int64_t events_now_ms(const struct events *events);
 const struct events_schedule *events_schedule_of(const struct events *events, bool live);
 uint64_t events_random(struct events *events);
+
+/* A row that cannot be read is told of, and counted. */
+void events_note_damaged(struct events *events, const char *kind, struct span id);
 
 static inline void
 events_count(_Atomic uint64_t *counter, uint64_t more)
@@ -238,6 +242,14 @@ MUST_USE err_t events_delivery_add(
     struct resource_op *op,
     struct events_target *target,
     const struct events_delivery *wanted, /* event, type, pending_webhooks */
+    struct events_delivery **ret_delivery);
+/* One whose row cannot be read, and is in the target's queue: written anew from its id, due now.
+ * How often it was tried, and with which `pending_webhooks`, is lost. NULL: its event is not there,
+ * or cannot be read either, and it was removed. */
+MUST_USE err_t events_delivery_renew(
+    struct resource_op *op,
+    struct events_target *target,
+    struct span id,
     struct events_delivery **ret_delivery);
 /* For every endpoint of the scope that wants it; adds their number to *counter. */
 MUST_USE err_t events_deliver(
@@ -292,6 +304,9 @@ MUST_USE err_t events_settle(
 /* Ends a pending delivery without an attempt. */
 MUST_USE err_t events_cancel(
     struct resource_op *op, struct events_target *target, struct events_delivery *delivery);
+/* The same of one that cannot be sent: it stays undelivered, and is given up. */
+MUST_USE err_t
+events_fail(struct resource_op *op, struct events_target *target, struct events_delivery *delivery);
 void events_delivery_set_due(struct events_delivery *delivery, int64_t number, int64_t due_ms);
 
 /* --- shared.c: several processes on the same documents --- */

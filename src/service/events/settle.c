@@ -146,19 +146,30 @@ give_up(
         trace_i64("attempts", delivery->attempt_count));
 }
 
+err_t
+events_fail(struct resource_op *op, struct events_target *target, struct events_delivery *delivery)
+{
+    end(target, delivery, SPAN("failed"), true);
+    events_count(&target->events->given_up, 1);
+    return resource_save(op, &events_delivery_type, delivery);
+}
+
 static err_t
 settle_delivery(
     struct resource_op *op, struct events_target *target, const struct events_attempt *attempt)
 {
     struct events *events = target->events;
-    void *document;
+    void *document = NULL;
     err_t result =
         resource_load(op, &events_delivery_type, span_from_cstr(attempt->delivery), &document);
-    if (result == ERR_NOT_FOUND) {
+    struct events_delivery *delivery = document;
+    if (result == ERR_CORRUPT) {
+        result = events_delivery_renew(op, target, span_from_cstr(attempt->delivery), &delivery);
+    }
+    if (result == ERR_NOT_FOUND || (result == ERR_OK && delivery == NULL)) {
         return ERR_OK; /* its time was over */
     }
     TRY(result);
-    struct events_delivery *delivery = document;
     delivery->attempt_count++;
     delivery->tries++;
     TRY(record(op, delivery, attempt));

@@ -629,3 +629,42 @@ t_delivered_to(const struct t_world *world, const char *host)
     }
     return count;
 }
+
+struct chosen {
+    char ids[T_DAMAGED_MAX][T_TEXT_SIZE];
+    uint32_t count;
+};
+
+static bool
+choose_row(void *context, const struct document_row *row)
+{
+    struct chosen *chosen = context;
+    assert_true(row->id.size < T_TEXT_SIZE);
+    memcpy(chosen->ids[chosen->count++], row->id.data, row->id.size);
+    return true;
+}
+
+void
+t_damage(struct t_world *world, const struct document_kind *kind, uint32_t count)
+{
+    static struct chosen chosen;
+    struct document_store *store = world->documents;
+    struct document_query query = {
+        .scope = 2, .range_column = UINT32_MAX, .oldest_first = true, .limit = count};
+    struct arena arena;
+    memset(&chosen, 0, sizeof(chosen));
+    assert_true(count <= T_DAMAGED_MAX);
+    assert_int_equal(store->ops->list(store, kind, &query, choose_row, &chosen), ERR_OK);
+    assert_int_equal(chosen.count, count);
+    arena_init(&arena, 1U << 20);
+    assert_int_equal(store->ops->begin(store), ERR_OK);
+    for (uint32_t i = 0; i < count; i++) {
+        struct document_row row;
+        struct span id = span_from_cstr(chosen.ids[i]);
+        assert_int_equal(store->ops->get(store, kind, 2, id, &arena, &row), ERR_OK);
+        row.body = SPAN("no document of ours");
+        assert_int_equal(store->ops->update(store, kind, &row), ERR_OK);
+    }
+    assert_int_equal(store->ops->commit(store), ERR_OK);
+    arena_release(&arena);
+}

@@ -125,4 +125,8 @@ uint32_t t_sent_to(const struct t_world *world, const char *host);
 uint32_t t_event_count(struct t_world *world);
 uint32_t t_delivered_to(const struct t_world *world, const char *host);
 
+#define T_DAMAGED_MAX 256
+/* The bodies of the oldest rows of the kind in test mode become what nobody can read. */
+void t_damage(struct t_world *world, const struct document_kind *kind, uint32_t count);
+
 #endif

@@ -32,6 +32,8 @@ struct work {
     uint32_t want;
     struct events_delivery **due; /* at most want, and one more */
     uint32_t due_count;
+    struct span *damaged; /* ids of rows among them that cannot be read */
+    uint32_t damaged_count;
     int64_t now;
     bool paused;    /* nothing was taken: the endpoint rests after a failure */
     bool full_turn; /* there is more to do at once */
@@ -163,7 +165,17 @@ collect_due(void *context, void *document)
     return true;
 }
 
-/* The first `want` of those that wait, in the order in which they are due. */
+static void
+collect_damaged(void *context, struct span id)
+{
+    struct work *work = context;
+    if (!is_under_way(work->target, id)) {
+        work->damaged[work->damaged_count++] = id;
+    }
+}
+
+/* The first `want` of those that wait, in the order in which they are due. What cannot be read
+ * among them is written anew, and comes in the next turn: it keeps its place from nobody. */
 static err_t
 find_due(struct work *work)
 {
@@ -173,8 +185,11 @@ find_due(struct work *work)
     }
     target->next_due = 0;
     work->due_count = 0;
+    work->damaged_count = 0;
+    uint32_t limit = work->want + target->in_flight_count + 1;
     work->due = ARENA_ARRAY(resource_op_arena(work->op), struct events_delivery *, work->want + 1);
-    if (work->due == NULL) {
+    work->damaged = ARENA_ARRAY(resource_op_arena(work->op), struct span, limit);
+    if (work->due == NULL || work->damaged == NULL) {
         return ERR_FULL;
     }
     struct document_query query = {
@@ -183,9 +198,16 @@ find_due(struct work *work)
         .range_min = events_queue_key(target->number, target->taken_due),
         .range_max = events_queue_key(target->number, EVENTS_DUE_MAX),
         .oldest_first = true,
-        .limit = work->want + target->in_flight_count + 1,
+        .limit = limit,
     };
-    return resource_find(work->op, &events_delivery_type, &query, collect_due, work);
+    const struct resource_visitor visitor = {
+        .each = collect_due, .damaged = collect_damaged, .context = work};
+    TRY(resource_visit(work->op, &events_delivery_type, &query, &visitor));
+    for (uint32_t i = 0; i < work->damaged_count; i++) {
+        struct events_delivery *unused;
+        TRY(events_delivery_renew(work->op, target, work->damaged[i], &unused));
+    }
+    return ERR_OK;
 }
 
 static err_t
@@ -198,6 +220,10 @@ prepare_one(struct work *work, struct events_delivery *delivery)
         /* Taken back by the operation that emitted it, or older than events are kept. */
         target->ended_now++;
         return resource_remove(work->op, &events_delivery_type, delivery);
+    }
+    if (result == ERR_CORRUPT) {
+        events_note_damaged(target->events, "event", delivery->event);
+        return events_fail(work->op, target, delivery);
     }
     TRY(result);
     struct span body = resource_event_text(
@@ -417,6 +443,9 @@ work_run(struct resource_op *op)
     target->ended_now = 0;
     target->again = false; /* whatever comes from here on makes it so again */
     err_t result = load_endpoint(work);
+    if (result == ERR_CORRUPT) {
+        events_note_damaged(target->events, "webhook_endpoint", span_from_cstr(target->id));
+    }
     if (result == ERR_OK) {
         result = settle_finished(work);
     }

@@ -295,6 +295,9 @@ issuer_disputes_expect(
     const struct issuer_record *paid = &authorization->record;
     enum issuer_dispute_kind kind = issuer_test_card_at(paid->card)->dispute;
     uint32_t count = kind == ISSUER_DISPUTE_NEVER ? 0 : kind == ISSUER_DISPUTE_TWICE ? 2 : 1;
+    if (rail->reference == 0) {
+        count = 0; /* by an API that knows no disputes: nobody could place the notices */
+    }
     for (uint32_t i = 0; i < count; i++) {
         struct issuer_dispute_record record = {
             .dispute = paid->id ^ (i + 1),

@@ -117,6 +117,7 @@ t_ask(
         .operation = operation,
         .id = id,
         .original_id = original,
+        .reference = 1000 + id,
         .amount = {.amount = amount, .currency = currency_find(SPAN("usd"))},
     };
     return t_send(bench, &rail, "");
@@ -129,6 +130,7 @@ t_authorize(struct t_bench *bench, uint32_t id, int64_t amount, bool capture, co
         .operation = PORT_RAIL_AUTHORIZE,
         .id = id,
         .capture = capture,
+        .reference = 1000 + id,
         .amount = {.amount = amount, .currency = currency_find(SPAN("usd"))},
     };
     return t_send(bench, &rail, number);
@@ -505,6 +507,14 @@ test_disputes_of_what_is_left(void **state)
     (void)t_ask(bench, PORT_RAIL_REFUND, 14, 13, 1000);
     (void)t_authorize(bench, 15, 1000, true, T_FRAUD);
     (void)t_ask(bench, PORT_RAIL_REFUND, 16, 15, 300);
+    /* Nor is there anybody to tell of what has no reference. */
+    struct port_rail_request nameless = {
+        .operation = PORT_RAIL_AUTHORIZE,
+        .id = 17,
+        .capture = true,
+        .amount = {.amount = 1000, .currency = currency_find(SPAN("usd"))},
+    };
+    assert_int_equal(t_send(bench, &nameless, T_FRAUD).outcome, PORT_RAIL_APPROVED);
     assert_true(os_sim_run_for(bench->sim, 60 * OS_NS_PER_S, T_STEPS));
     struct port_rail_notice left = t_news(bench, second.position);
     assert_true(left.authorization == 15);

@@ -12,9 +12,12 @@
 #include "network/host.h"
 #include "os/process.h"
 
+#include <netinet/in.h>
 #include <semaphore.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #define T_DEADLINE_MS 60000u
 
@@ -26,6 +29,7 @@ struct t_bench {
     struct network_host_settings settings;
     uint32_t connections;
     uint16_t port;
+    int holder;                  /* of that port */
     struct port_network network; /* behind the host */
     _Atomic uint32_t asked;
     bool partial;                   /* it authorizes a part */
@@ -70,6 +74,22 @@ on_submit(struct port_network *network, struct port_network_request *request)
     os_post(request->reply_to, &request->task);
 }
 
+/* The host's port stays its own over restarts: nobody who connects somewhere is given it. */
+static void
+t_port_hold(struct t_bench *bench)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t size = sizeof(address);
+    int on = 1;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    bench->holder = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(bench->holder >= 0);
+    assert_int_equal(setsockopt(bench->holder, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
+    assert_int_equal(bind(bench->holder, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(getsockname(bench->holder, (struct sockaddr *)&address, &size), 0);
+    bench->port = ntohs(address.sin_port);
+}
+
 static void
 t_host_start(struct t_bench *bench)
 {
@@ -104,6 +124,7 @@ t_start(struct t_bench *bench)
     trace_log_set_level(&bench->log, TRACE_ERROR);
     bench->network.submit = on_submit;
     assert_int_equal(sem_init(&bench->done, 0, 0), 0);
+    t_port_hold(bench);
     t_host_start(bench);
     assert_int_equal(net_loop_create("client", &bench->loop), ERR_OK);
     struct network_client_parts parts = {
@@ -136,6 +157,7 @@ t_end(struct t_bench *bench)
     t_host_stop(bench);
     trace_log_release(&bench->log);
     assert_int_equal(sem_destroy(&bench->done), 0);
+    assert_int_equal(close(bench->holder), 0);
 }
 
 static void
@@ -166,6 +188,30 @@ t_submit(struct t_bench *bench, enum port_rail_operation operation, uint32_t wit
     };
     struct port_network *network = network_client_port(bench->client);
     network->submit(network, &bench->request);
+}
+
+static void
+t_moment(void)
+{
+    (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+/* Before requests that wait for little: on a busy machine they would be over before. */
+static void
+t_wait_signed_on(struct t_bench *bench)
+{
+    while (network_client_signed_on(bench->client) == 0) {
+        t_moment();
+    }
+}
+
+/* Until the network behind the host has been asked so often. */
+static void
+t_wait_asked(struct t_bench *bench, uint32_t times)
+{
+    while (bench->asked < times) {
+        t_moment();
+    }
 }
 
 static const struct port_rail_answer *
@@ -237,17 +283,24 @@ lost_test(void **state)
     struct t_bench bench = {.settings = network_host_settings_default()};
     bench.settings.lost_per_mille = 1000;
     t_start(&bench);
-    assert_int_equal(t_ask(&bench, PORT_RAIL_AUTHORIZE, 3000)->outcome, PORT_RAIL_UNKNOWN);
+    t_wait_signed_on(&bench);
+    t_submit(&bench, PORT_RAIL_AUTHORIZE, 200);
+    t_wait_asked(&bench, 1);
+    assert_int_equal(t_wait(&bench)->outcome, PORT_RAIL_UNKNOWN);
     assert_int_equal(bench.request.error, ERR_OK);
-    assert_int_equal(bench.asked, 1);
     assert_int_equal(t_metric(&bench, "tael_network_repeats_total"), 0);
     assert_int_equal(t_ask(&bench, PORT_RAIL_AUTHORIZE, 200)->outcome, PORT_RAIL_UNKNOWN);
     assert_int_equal(t_metric(&bench, "tael_network_repeats_total"), 1);
     assert_int_equal(
         t_metric(&bench, "tael_network_requests_total{type=\"0100\",response=\"none\"}"), 2);
+    t_wait_asked(&bench, 2);
     /* A reversal goes again and again, until somebody answers. */
-    assert_int_equal(t_ask(&bench, PORT_RAIL_VOID, 1000)->outcome, PORT_RAIL_UNKNOWN);
-    assert_true(bench.asked > 4);
+    t_submit(&bench, PORT_RAIL_VOID, T_DEADLINE_MS);
+    t_wait_asked(&bench, 6);
+    t_host_stop(&bench);
+    bench.settings.lost_per_mille = 0;
+    t_host_start(&bench);
+    assert_int_equal(t_wait(&bench)->outcome, PORT_RAIL_APPROVED);
     assert_int_equal(t_metric(&bench, "tael_network_reversals_waiting"), 0);
     t_end(&bench);
 }
@@ -280,7 +333,7 @@ no_host_test(void **state)
         t_ask(&bench, PORT_RAIL_AUTHORIZE, T_DEADLINE_MS)->outcome, PORT_RAIL_APPROVED);
     t_host_stop(&bench);
     while (network_client_signed_on(bench.client) != 0) {
-        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        t_moment();
     }
     assert_int_equal(t_ask(&bench, PORT_RAIL_REFUND, 300)->outcome, PORT_RAIL_UNKNOWN);
     assert_int_equal(bench.request.error, ERR_BUSY);
@@ -301,18 +354,14 @@ cut_test(void **state)
     bench.settings.lost_per_mille = 1000;
     t_start(&bench);
     t_submit(&bench, PORT_RAIL_AUTHORIZE, T_DEADLINE_MS);
-    while (bench.asked == 0) {
-        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    }
+    t_wait_asked(&bench, 1);
     t_host_stop(&bench);
     assert_int_equal(t_wait(&bench)->outcome, PORT_RAIL_UNKNOWN);
     assert_true(net_now_ns() < bench.rail.deadline_ns);
     t_host_start(&bench);
     uint32_t before = bench.asked;
     t_submit(&bench, PORT_RAIL_CAPTURE, T_DEADLINE_MS);
-    while (bench.asked == before) {
-        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    }
+    t_wait_asked(&bench, before + 1);
     t_host_stop(&bench);
     bench.settings.lost_per_mille = 0;
     t_host_start(&bench);
@@ -327,11 +376,12 @@ late_test(void **state)
     (void)state;
     struct t_bench bench = {.settings = network_host_settings_default()};
     bench.settings.late_per_mille = 1000;
-    bench.settings.late_ms = 3000;
+    bench.settings.late_ms = 2000;
     t_start(&bench);
-    assert_int_equal(t_ask(&bench, PORT_RAIL_AUTHORIZE, 2000)->outcome, PORT_RAIL_UNKNOWN);
+    t_wait_signed_on(&bench);
+    assert_int_equal(t_ask(&bench, PORT_RAIL_AUTHORIZE, 200)->outcome, PORT_RAIL_UNKNOWN);
     while (t_metric(&bench, "tael_network_unmatched_total") == 0) {
-        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        t_moment();
     }
     assert_int_equal(bench.asked, 1);
     t_end(&bench);
@@ -395,7 +445,7 @@ long_evidence_test(void **state)
     assert_int_equal(t_ask(&bench, PORT_RAIL_NEWS, T_DEADLINE_MS)->outcome, PORT_RAIL_APPROVED);
     int asks = 1;
     while (t_ask(&bench, PORT_RAIL_EVIDENCE, 350)->outcome != PORT_RAIL_APPROVED) {
-        assert_true(++asks < 60);
+        assert_true(++asks < 600); /* a busy machine has few of them on their way in that time */
     }
     assert_true(asks > 1);
     assert_true(bench.got_evidence);
@@ -416,7 +466,8 @@ news_test(void **state)
         .reason = "fraudulent",
     };
     t_start(&bench);
-    assert_int_equal(t_ask(&bench, PORT_RAIL_NEWS, 3000)->outcome, PORT_RAIL_UNKNOWN);
+    t_wait_signed_on(&bench);
+    assert_int_equal(t_ask(&bench, PORT_RAIL_NEWS, 2000)->outcome, PORT_RAIL_UNKNOWN);
     assert_true(t_metric(&bench, "tael_network_notices_refused_total") >= 1);
     bench.notice.position = 8;
     const struct port_rail_answer *answer = t_ask(&bench, PORT_RAIL_NEWS, T_DEADLINE_MS);

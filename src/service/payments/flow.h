@@ -49,6 +49,7 @@ struct payments {
     _Atomic uint64_t suspense_open;
     _Atomic uint64_t payouts_in_transit;
     _Atomic int64_t payout_oldest_s;
+    _Atomic int64_t refund_oldest_s;
     _Atomic uint64_t payouts_paid;
     _Atomic uint64_t payouts_failed;
     _Atomic uint64_t disputes_due_soon;

@@ -136,6 +136,7 @@ payments_health(const struct payments *payments)
         .suspense_open = atomic_load(&payments->suspense_open),
         .payouts_in_transit = atomic_load(&payments->payouts_in_transit),
         .payout_oldest_s = atomic_load(&payments->payout_oldest_s),
+        .refund_oldest_s = atomic_load(&payments->refund_oldest_s),
         .payouts_paid = atomic_load(&payments->payouts_paid),
         .payouts_failed = atomic_load(&payments->payouts_failed),
         .disputes_due_soon = atomic_load(&payments->disputes_due_soon),

@@ -9,7 +9,8 @@
  *                       rail captured as much; its balance transaction is there
  *   split               of the amounts the card's part is the rail's, and the books hold the
  *                       transfer of the wallet's part as well
- *   disputes            the rail took back, and gave again, what the charge says, or more by now
+ *   disputes            the rail took back, and gave again, what the charge says; or more, for as
+ *                       long as its news may take
  *   refunds             the rail refunded what the charge says, less what is still under way
  *   authorized only     the books hold the pending transfer, of what was added later too; the rail
  *                       holds as much and captured nothing
@@ -227,30 +228,6 @@ compare_rail(struct slice *slice)
     return ERR_OK;
 }
 
-/* The rail knows of disputes first, so it may have more, never less. */
-static err_t
-compare_disputes(struct slice *slice)
-{
-    const struct payments_charge *charge = slice->charges[slice->index];
-    const struct port_rail_answer *answer = &slice->flow.rail.answer;
-    const struct currency *currency = currency_find(charge->currency);
-    struct money disputed;
-    struct money reinstated;
-    TRY(money_from_api(charge->disputed_amount, currency, &disputed));
-    TRY(money_from_api(charge->reinstated_amount, currency, &reinstated));
-    if (answer->outcome != PORT_RAIL_APPROVED) {
-        return ERR_OK;
-    }
-    if (answer->disputed_amount < disputed.amount) {
-        difference(slice, "less taken back by the rail", disputed.amount, answer->disputed_amount);
-    }
-    if (answer->reinstated_amount < reinstated.amount) {
-        difference(
-            slice, "less given again by the rail", reinstated.amount, answer->reinstated_amount);
-    }
-    return ERR_OK;
-}
-
 /* -------------------------------------------------------------------------------- one slice --- */
 
 static void ask_rail(struct slice *slice);
@@ -354,7 +331,11 @@ reported(struct payments_flow *flow)
     enum charge_state state = state_of(slice);
     err_t error = state == STANDS ? compare_rail(slice) : ERR_OK;
     if (state == STANDS && error == ERR_OK) {
-        error = compare_disputes(slice);
+        error = payments_reconcile_taken(
+            slice->reconciler,
+            slice->flow.op,
+            slice->charges[slice->index],
+            &slice->flow.rail.answer);
     }
     if (state == UNDONE) {
         compare_undone(slice);

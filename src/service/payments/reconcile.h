@@ -1,6 +1,6 @@
-/* The reconciler's two halves: reconcile.c goes through the charges, and runs all;
- * reconcile_lines.c goes through the refunds, the payouts, the disputes and the balance
- * transactions. */
+/* The reconciler: reconcile.c goes through the charges, and runs all; reconcile_disputes.c compares
+ * what was taken back of them; reconcile_lines.c goes through the refunds, the payouts, the
+ * disputes and the balance transactions. */
 #ifndef PAYMENTS_RECONCILE_H
 #define PAYMENTS_RECONCILE_H
 
@@ -18,8 +18,19 @@ enum payments_reconcile_phase {
     PAYMENTS_RECONCILE_PHASES,
 };
 
+/* Charges of which the rail says that disputes moved more than is known here, because their news
+ * are still on the way, or never came. Of more than there is room for, those that were met first.
+ */
+#define PAYMENTS_UNHEARD_MAX 64
+
+struct payments_unheard {
+    char charge[ID_TEXT_SIZE]; /* empty: free */
+    int64_t since;             /* when it was met, unix seconds */
+};
+
 struct payments_reconciler {
     struct payments *payments;
+    struct payments_unheard unheard[PAYMENTS_UNHEARD_MAX];
     uint64_t scopes[PAYMENTS_SCOPES_MAX];
     uint32_t scope_count;
     uint32_t scope_index;
@@ -54,6 +65,13 @@ MUST_USE err_t payments_reconcile_read(
 /* Ends the slice's operation. */
 void payments_reconcile_end(
     struct payments_reconciler *reconciler, struct resource_op *op, err_t error);
+
+/* Compares what disputes moved of a charge that is not being worked on with the rail's report. */
+MUST_USE err_t payments_reconcile_taken(
+    struct payments_reconciler *reconciler,
+    struct resource_op *op,
+    const struct payments_charge *charge,
+    const struct port_rail_answer *answer);
 
 /* A slice of refunds, of disputes or of balance transactions. */
 void payments_reconcile_lines(struct resource_op *op);

@@ -210,6 +210,13 @@ payout_began(const void *document)
     return payout->asked_at != 0 ? 0 : began(&payout->attempt);
 }
 
+/* The day that is put off, which may be between two of its payouts. */
+static int64_t
+schedule_began(const void *document)
+{
+    return ((const struct payments_payout_schedule *)document)->attempt.began;
+}
+
 static struct span
 refund_lock(const void *document)
 {
@@ -261,6 +268,7 @@ static const struct resource_sweep_kind kinds[] = {
     {
         .type = &payments_payout_schedule_type,
         .due_column = PAYMENTS_PAYOUT_SCHEDULE_DUE,
+        .began = schedule_began,
         .drive = drive_found_schedule,
     },
     {
@@ -314,6 +322,7 @@ payments_sweeper_start(struct payments *payments)
         .waiting_column = PAYMENTS_SUSPENSE_OPEN,
         .open = &payments->attempts_open,
         .oldest_s = &payments->attempt_oldest_s,
+        .waits_s = &payments->refund_oldest_s,
         .waiting = &payments->suspense_open,
     };
     err_t error = resource_sweeper_start(&parts, &payments->sweeper);

@@ -52,11 +52,11 @@ struct api_operators {
     enum api_operated (*ask)(void *context, struct net_exchange *exchange);
 };
 
-/* How the address of whoever sends a request is known. */
-enum api_address {
-    API_ADDRESS_UNKNOWN,   /* it is not looked at: something unknown may be in between */
-    API_ADDRESS_CONNECTED, /* at the other end of the connection */
-    API_ADDRESS_FORWARDED, /* where the first of X-Forwarded-For says, which a gateway sets */
+/* How requests get to know the address of whoever sends them. */
+enum api_addresses {
+    API_ADDRESS_NONE,      /* not at all */
+    API_ADDRESS_PEER,      /* of the connection */
+    API_ADDRESS_FORWARDED, /* the first of X-Forwarded-For, which the gateway before this sets */
 };
 
 struct api_parts {
@@ -69,8 +69,7 @@ struct api_parts {
     struct trace_log *log;
     struct trace_recorder *recorder; /* of spans; NULL: nothing is recorded */
     bool trace_trust;                /* traces that clients began go on here */
-    enum api_address payer_address;  /* of a browser, with a publishable key or for a page */
-    enum api_address caller_address; /* of a program, for the log of its requests */
+    enum api_addresses addresses;
     const struct api_routes *tables; /* of the services; the front adds its own */
     uint32_t table_count;
     struct api_operators operators;

@@ -79,7 +79,14 @@ struct document_kind {
      * column; the kind is not `copied` and has no order. */
     const char *cold[DOCUMENT_COLD_MAX];
     uint32_t cold_count;
+    /* Programs that know less than this generation would misread what its rows bring about: from
+     * the first insert on they are refused, in the same transaction. 0: none would. Not above
+     * DOCUMENT_GENERATION. */
+    uint32_t generation;
 };
+
+/* What this program understands. Raised with the first kind of a newer one. */
+#define DOCUMENT_GENERATION 2
 
 /* A column's value; text == {NULL, 0} and is_null otherwise. */
 struct document_value {

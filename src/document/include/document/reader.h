@@ -38,7 +38,7 @@ struct document_reader_key {
     struct span id;
 };
 
-/* One row, told to `each`. ERR_NOT_FOUND. */
+/* One row, told to `each`. ERR_NOT_FOUND, also if there is no such table. */
 MUST_USE err_t document_reader_get(
     struct document_reader *reader,
     const struct document_reader_key *key,

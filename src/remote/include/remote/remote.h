@@ -16,9 +16,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Changes whenever a request or an answer does: both sides must speak the same. */
-#define REMOTE_VERSION 1
-
 enum remote_service {
     REMOTE_LEDGER,
     REMOTE_RAIL,    /* cards */
@@ -35,6 +32,13 @@ enum remote_service {
 const char *remote_service_name(enum remote_service service);
 /* The role that serves it: its certificate's name, before the domain. Static. */
 const char *remote_service_role(enum remote_service service);
+
+/* Changes whenever a request or an answer of the service does. A caller speaks this one. A listener
+ * understands it and all from 1 on: what is added to a request may be left out there, and an answer
+ * leaves out what the caller's version does not have. So who is asked may be of a newer program
+ * than who asks, and not the other way round. */
+uint32_t remote_service_version(enum remote_service service);
+#define REMOTE_VERSION_MAX 2 /* of all of them */
 
 /* ---- who is who --------------------------------------------------------------------------- */
 

@@ -18,6 +18,7 @@
 struct resource_event {
     struct resource_header header;
     struct span type;
+    struct span related_object; /* the id of the object; empty in rows of before it was written */
     struct span api_version;
     struct span request_id;
     struct span idempotency_key;
@@ -30,7 +31,8 @@ struct resource_event {
 };
 
 enum {
-    RESOURCE_EVENT_TYPE_COLUMN
+    RESOURCE_EVENT_TYPE_COLUMN,
+    RESOURCE_EVENT_RELATED_COLUMN
 };
 
 extern const struct resource_type resource_event_type;

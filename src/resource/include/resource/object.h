@@ -80,8 +80,13 @@ void *resource_new(struct resource_op *op, const struct resource_type *type);
 /* In the caller's scope. ERR_NOT_FOUND, ERR_DATABASE, ERR_CORRUPT. */
 MUST_USE err_t resource_load(
     struct resource_op *op, const struct resource_type *type, struct span id, void **ret_document);
-/* The same for what has to be there. NULL: the operation was answered, with 404 that names `param`
- * if it is not. */
+/* The row whatever its body is, as a document with nothing in it but its header (without
+ * `created`): for who removes what cannot be read, or writes it anew. ERR_NOT_FOUND, ERR_DATABASE.
+ */
+MUST_USE err_t resource_load_blank(
+    struct resource_op *op, const struct resource_type *type, struct span id, void **ret_document);
+/* As resource_load, of what has to be there. NULL: the operation was answered, with 404 that names
+ * `param` if it is not. */
 void *resource_require(
     struct resource_op *op, const struct resource_type *type, const char *param, struct span id);
 /* The number inside an id of the type. Whoever stored the id has checked it. */
@@ -249,6 +254,12 @@ MUST_USE err_t resource_emit(
     const struct resource_type *type,
     const void *document,
     struct span previous);
+
+/* The `previous` of what is no document of its own, and so of nothing that was saved: which members
+ * of `before` the object does not have any more, or not so, as resource_render_text wrote both. In
+ * the arena. ERR_FULL, ERR_CORRUPT. */
+MUST_USE err_t resource_changed_since(
+    struct resource_op *op, struct span before, struct span after, struct span *ret_previous);
 
 /* GET /v1/events and /v1/events/:id. */
 extern const struct resource_route resource_event_routes[];

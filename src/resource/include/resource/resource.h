@@ -150,7 +150,6 @@ struct resource_request {
     struct form_node *params;    /* body of a POST, query of a GET; never NULL */
     struct span idempotency_key; /* data == NULL: none; a header that was empty is refused */
     struct span api_version;     /* Stripe-Version as sent; may be empty */
-    struct span payer_address;   /* where the browser is that asks, if one does; empty: unknown */
     char request_id[RESOURCE_REQUEST_ID_SIZE];
     struct trace_context trace; /* of the span that the front keeps open until `done` */
     uint64_t submitted_ns;      /* the runtime's, for its spans */

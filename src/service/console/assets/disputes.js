@@ -5,6 +5,7 @@ import { amountColumn, createdParam, dateFilters, paymentColumn, paymentFilter, 
 import { detailPage, facts, metadataSection } from './detail.js';
 import { isoTime, money, time, word, words } from './format.js';
 import { listPage, tableOrNone } from './list.js';
+import { timeline } from './timeline.js';
 
 export const ANSWERABLE = ['needs_response', 'warning_needs_response'];
 
@@ -109,6 +110,7 @@ export function dispute(ctx) {
     sections: [
       ['Balance', entries],
       ['Evidence', (one) => facts(EVIDENCE.map(([name, label]) => [label, one.evidence[name]]))],
+      ['Timeline', (one) => timeline([one.id], ctx.signal)],
       metadataSection,
     ],
   });

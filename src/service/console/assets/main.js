@@ -45,14 +45,12 @@ const ROUTES = [
 const MENU = [
   ['', 'Overview'], ['payments', 'Payments'], ['new', 'New payment'],
   ['checkout', 'Checkout sessions'], ['codes', 'Till codes'], ['refunds', 'Refunds'],
-  ['disputes', 'Disputes'], ['customers', 'Customers'],
-  ['setups', 'Setup intents'], ['wallets', 'Wallets'], ['transfers', 'Wallet transfers'],
-  ['money-requests', 'Requests for money'],
+  ['disputes', 'Disputes'], ['customers', 'Customers'], ['setups', 'Setup intents'],
+  ['wallets', 'Wallets'], ['transfers', 'Wallet transfers'], ['money-requests', 'Requests for money'],
   ['holds', 'Wallet holds'], ['withdrawals', 'Withdrawals'],
   ['balance', 'Balance'], ['payouts', 'Payouts'], ['rules', 'Rules'],
   ['lists', 'Block and allow lists'], ['suspense', 'Suspense items'],
-  ['keys', 'API keys'], ['webhooks', 'Webhooks'], ['events', 'Events'],
-  ['logs', 'Requests'],
+  ['keys', 'API keys'], ['webhooks', 'Webhooks'], ['events', 'Events'], ['logs', 'Requests'],
 ];
 
 const IDLE_LOOK_MS = 15000;

@@ -7,8 +7,8 @@ import { detailPage } from './detail.js';
 const PAGES = {
   pi: 'payments', re: 'refunds', cus: 'customers', wal: 'wallets', whd: 'holds',
   wwd: 'withdrawals', sus: 'suspense', we: 'webhooks', evt: 'events', qrc: 'codes',
-  du: 'disputes', po: 'payouts', cs: 'checkout', rrule: 'rules', rsl: 'lists', req: 'logs',
-  seti: 'setups', wtr: 'transfers', wrq: 'money-requests',
+  du: 'disputes', po: 'payouts', cs: 'checkout', req: 'logs', seti: 'setups', wtr: 'transfers',
+  wrq: 'money-requests', rrule: 'rules', rsl: 'lists',
 };
 const PLAIN = { pm: 'payment_methods', txn: 'balance_transactions' };
 

@@ -1,19 +1,14 @@
 /* One payment: what it is, what can be done with it, and what happened to it. */
-import { ApiError, at, gather, get, getExpanded, post } from './api.js';
+import { ApiError, at, get, getExpanded, post } from './api.js';
 import { amountField, descriptionField, errorBox, metadataField, reasonField } from './form.js';
 import { chargeOf, methodOf, refundColumns } from './payments.js';
 import { createdColumn, customerLink, statusColumn, walletLink } from './columns.js';
 import { detailPage, facts, metadataSection } from './detail.js';
 import { empty, h, link, outward } from './dom.js';
-import { idOf, method, money, time, words } from './format.js';
+import { method, money, time, words } from './format.js';
 import { listPart, tableOrNone } from './list.js';
 import { logsOf } from './logs.js';
-
-/* Events are listed by time, not by object: they are looked for around what is known to have
- * happened, so many at a time, and among the newest. */
-const WINDOW_S = 3;
-const EVENTS_MAX = 300;
-const NEWEST_EVENTS = 100;
+import { timeline } from './timeline.js';
 
 const CANCELABLE = ['requires_payment_method', 'requires_confirmation', 'requires_action',
   'requires_capture'];
@@ -92,31 +87,11 @@ const edit = {
 
 /* --------------------------------------------------------------------------------- timeline */
 
-function isAbout(event, intent) {
-  const object = event.data.object;
-  return object.id === intent.id || idOf(object.payment_intent) === intent.id;
-}
-
-/* Moments of what happened, as windows that do not overlap. */
-function windows(moments) {
-  const sorted = [...new Set(moments.filter(Boolean))].sort((a, b) => a - b);
-  const made = [];
-  for (const moment of sorted) {
-    const last = made[made.length - 1];
-    if (last && moment - WINDOW_S <= last.lte) {
-      last.lte = moment + WINDOW_S;
-    } else {
-      made.push({ gte: moment - WINDOW_S, lte: moment + WINDOW_S });
-    }
-  }
-  return made;
-}
-
-/* What the key may not see tells no moment. */
-async function momentsOf(path, intent, signal) {
+/* What belongs to the payment and has events of its own; nothing of what the key may not see. */
+async function idsOf(path, intent, signal) {
   try {
     const list = await get(path, { payment_intent: intent.id, limit: 100 }, signal);
-    return list.data.map((one) => one.created);
+    return list.data.map((one) => one.id);
   } catch (error) {
     if (error instanceof ApiError && error.forbidden) {
       return [];
@@ -125,35 +100,12 @@ async function momentsOf(path, intent, signal) {
   }
 }
 
-async function eventsOf(intent, signal) {
-  const charge = chargeOf(intent);
-  const moments = [intent.created, intent.canceled_at,
-    charge && charge.balance_transaction && charge.balance_transaction.created,
-    ...await momentsOf('v1/charges', intent, signal),
-    ...await momentsOf('v1/refunds', intent, signal)];
-  const found = new Map();
-  const keep = (events) => events.filter((event) => isAbout(event, intent))
-    .forEach((event) => found.set(event.id, event));
-  keep((await get('v1/events', { limit: NEWEST_EVENTS }, signal)).data);
-  for (const created of windows(moments)) {
-    keep((await gather('v1/events', { created }, EVENTS_MAX, signal)).objects);
+async function allOf(intent, signal) {
+  const ids = [intent.id];
+  for (const path of ['v1/charges', 'v1/refunds', 'v1/disputes', 'v1/checkout/sessions']) {
+    ids.push(...await idsOf(path, intent, signal));
   }
-  return [...found.values()].sort((a, b) => a.created - b.created || (a.id < b.id ? -1 : 1));
-}
-
-function eventLine(event) {
-  const object = event.data.object;
-  /* Of a charge that is refunded its refund's line says how much. */
-  const amount = object.amount === undefined || object.object === 'payment_intent' ||
-    event.type === 'charge.refunded' ? '' : money(object.amount, object.currency);
-  return h('li', null, time(event.created), ' ', link(`#/events/${event.id}`, event.type), ' ',
-    amount, ' ', object.failure_message || '');
-}
-
-async function timeline(intent, signal) {
-  const events = await eventsOf(intent, signal);
-  return events.length ? h('ol', { class: 'timeline' }, events.map(eventLine))
-    : empty('No events were found.');
+  return timeline(ids, signal);
 }
 
 /* ------------------------------------------------------------------------------------ parts */
@@ -284,7 +236,7 @@ export function payment(ctx) {
         href: (re) => `#/refunds/${re.id}`,
       })],
       ['Attempts', (intent) => attempts(intent, ctx.signal)],
-      ['Timeline', (intent) => timeline(intent, ctx.signal)],
+      ['Timeline', (intent) => allOf(intent, ctx.signal)],
       ['Requests', (intent) => logsOf(ctx, intent)],
       metadataSection,
     ],

@@ -7,6 +7,7 @@ import { badge, decimal, idOf, isoTime, method, money, parseAmount, reference, t
 import { detailPage, facts, metadataSection } from './detail.js';
 import { h } from './dom.js';
 import { listPage } from './list.js';
+import { timeline } from './timeline.js';
 
 const TABS = [
   ['', 'All'], ['succeeded', 'Succeeded'], ['requires_capture', 'To capture'],
@@ -194,6 +195,7 @@ export function refund(ctx) {
         ['Net', money(re.balance_transaction.net, re.balance_transaction.currency)],
         ['Entry', reference(re.balance_transaction)],
       ]) : re.balance_transaction || 'No entry yet.')],
+      ['Timeline', (re) => timeline([re.id], ctx.signal)],
       metadataSection,
     ],
   });

@@ -7,6 +7,7 @@ import { button, h } from './dom.js';
 import { day, idOf, isoTime, money, reference, time } from './format.js';
 import { detailPage, metadataSection, section } from './detail.js';
 import { listView, tableOrNone } from './list.js';
+import { timeline } from './timeline.js';
 
 const STATES = ['pending', 'in_transit', 'paid', 'failed', 'canceled'];
 
@@ -166,6 +167,6 @@ export function payout(ctx) {
       ['Entry', reference(one.balance_transaction)],
       ['Undone by', reference(one.failure_balance_transaction)],
     ],
-    sections: [metadataSection],
+    sections: [['Timeline', (one) => timeline([one.id], ctx.signal)], metadataSection],
   });
 }

@@ -1,10 +1,11 @@
 /* Lists and rules that say which payments by card are refused. */
 import { at, get, post, remove } from './api.js';
 import { badge, time } from './format.js';
-import { button, h, note } from './dom.js';
-import { detailPage, metadataNode } from './detail.js';
-import { listPage, listView } from './list.js';
-import { openForm } from './form.js';
+import { button, h } from './dom.js';
+import { createdColumn } from './columns.js';
+import { detailPage, metadataSection } from './detail.js';
+import { listPage, listPart } from './list.js';
+import { openForm, sayAndGo, sayAndReload } from './form.js';
 
 const ITEM_TYPES = [
   ['string', 'Text'], ['case_sensitive_string', 'Text, in its case'], ['email', 'E-mail address'],
@@ -43,7 +44,7 @@ export function rules(ctx) {
       { title: 'Name', kind: 'text', cell: (one) => one.name },
       { title: 'Does', cell: (one) => ACTIONS[one.action] || one.action },
       { title: 'Status', cell: (one) => badge(stateOf(one)) },
-      { title: 'Created', cell: (one) => time(one.created) },
+      createdColumn,
     ],
     empty: 'There are none.',
   });
@@ -56,11 +57,6 @@ const turn = (enabled, text) => ({
     run: (values, key) => post(at('radar', 'rules', one.id), { enabled }, key),
   }),
 });
-
-const removed = (ctx, address) => () => {
-  note('Deleted.');
-  ctx.go(address);
-};
 
 export function rule(ctx) {
   return detailPage(ctx, {
@@ -78,7 +74,7 @@ export function rule(ctx) {
       text: 'Delete', danger: true,
       form: (one) => ({
         text: 'Payments are not held against it any more.',
-        run: () => remove(at('radar', 'rules', one.id)), done: removed(ctx, '#/rules'),
+        run: () => remove(at('radar', 'rules', one.id)), done: sayAndGo(ctx, 'Deleted.', '#/rules'),
       }),
     }],
     facts: (one) => [
@@ -86,7 +82,7 @@ export function rule(ctx) {
       ['Made with the key', one.created_by], ['Changed with the key', one.updated_by],
       ['Created', time(one.created)],
     ],
-    sections: [['Metadata', (one) => metadataNode(one.metadata)]],
+    sections: [metadataSection],
   });
 }
 
@@ -137,10 +133,7 @@ function takeOut(ctx, one) {
     title: 'Take out', submit: 'Take out', danger: true, fields: [],
     text: `${one.value} is not in the list any more.`,
     run: () => remove(at('radar', 'value_list_items', one.id)),
-    done: () => {
-      note('Taken out.');
-      ctx.reload();
-    },
+    done: sayAndReload(ctx, 'Taken out.'),
   });
 }
 
@@ -152,7 +145,7 @@ export function valueList(ctx) {
       text: 'Delete', danger: true, when: (one) => one.created_by !== 'tael',
       form: (one) => ({
         text: 'The list is gone, and what is in it.',
-        run: () => remove(at('radar', 'value_lists', one.id)), done: removed(ctx, '#/lists'),
+        run: () => remove(at('radar', 'value_lists', one.id)), done: sayAndGo(ctx, 'Deleted.', '#/lists'),
       }),
     }],
     facts: (one) => [
@@ -161,7 +154,7 @@ export function valueList(ctx) {
       ['Created', time(one.created)],
     ],
     sections: [
-      ['Values', (one) => listView({ ...ctx, query: new URLSearchParams() }, {
+      ['Values', (one) => listPart(ctx, {
         path: 'v1/radar/value_list_items', params: { value_list: one.id },
         columns: [
           { title: 'Value', kind: 'text', cell: (item) => item.value },
@@ -169,9 +162,8 @@ export function valueList(ctx) {
           { title: 'With the key', cell: (item) => h('code', null, item.created_by) },
           { title: '', cell: (item) => button('Take out', () => takeOut(ctx, item)) },
         ],
-        empty: 'None.',
       })],
-      ['Metadata', (one) => metadataNode(one.metadata)],
+      metadataSection,
     ],
   });
 }

@@ -49,6 +49,7 @@ const struct document_kind payments_checkout_kind = {
             RESOURCE_SWEPT("due"),
         },
     .column_count = 4,
+    .generation = 2, /* intents name them */
 };
 
 static void render_checkout(struct resource_render *render, const void *document);

@@ -59,6 +59,7 @@ const struct document_kind payments_dispute_kind = {
             RESOURCE_SWEPT("respond_by"),
         },
     .column_count = 4,
+    .generation = 2, /* charges tell of them, and books */
 };
 
 const struct document_kind payments_feed_cursor_kind = {.name = "dispute_cursor"};

@@ -30,15 +30,16 @@ delay_days(struct resource_op *op)
     return payments->parts.settings.settlement_delay_s / DAY_S;
 }
 
-static void
-answer(struct resource_op *op, const struct payments_payout_schedule *schedule)
+/* The account with that schedule; NULL: the operation was answered. */
+static struct payments_account *
+account_of(struct resource_op *op, const struct payments_payout_schedule *schedule)
 {
     const struct payments *payments = resource_op_service(op);
     struct payments_account *account = ARENA_NEW(resource_op_arena(op), struct payments_account);
     struct collected *collected = ARENA_NEW(resource_op_arena(op), struct collected);
     if (account == NULL || collected == NULL) {
         resource_internal(op, ERR_FULL, "request memory");
-        return;
+        return NULL;
     }
     struct span merchant = span_from_cstr(resource_op_caller(op)->merchant_id);
     const struct document_query query = {
@@ -51,7 +52,7 @@ answer(struct resource_op *op, const struct payments_payout_schedule *schedule)
     error = error == ERR_OK ? resource_op_merchant_name(op, &account->name) : error;
     if (error != ERR_OK) {
         resource_internal(op, error, "account");
-        return;
+        return NULL;
     }
     account->header.id = merchant;
     account->pays_out = payments->parts.bank_rail != NULL;
@@ -59,7 +60,16 @@ answer(struct resource_op *op, const struct payments_payout_schedule *schedule)
     account->schedule = schedule;
     account->bank_accounts = collected->accounts;
     account->bank_account_count = collected->count;
-    resource_answer_object(op, &payments_account_type, account);
+    return account;
+}
+
+static void
+answer(struct resource_op *op, const struct payments_payout_schedule *schedule)
+{
+    const struct payments_account *account = account_of(op, schedule);
+    if (account != NULL) {
+        resource_answer_object(op, &payments_account_type, account);
+    }
 }
 
 /* NULL: the operation was answered. */
@@ -258,20 +268,47 @@ read_schedule(struct resource_op *op, struct payments_payout_schedule *schedule)
     return true;
 }
 
+/* The schedule is no object of its own outside: the account that shows it was updated. What is set
+ * to what it was already is no update. */
+static err_t
+tell_updated(struct resource_op *op, struct payments_account *account, struct span before)
+{
+    struct span after = resource_render_text(op, &payments_account_type, account);
+    struct span previous = SPAN_EMPTY;
+    if (after.size == 0) {
+        return ERR_FULL;
+    }
+    if (span_equal(before, after)) {
+        return ERR_OK;
+    }
+    TRY(resource_changed_since(op, before, after, &previous));
+    return resource_emit(op, "account.updated", &payments_account_type, account, previous);
+}
+
 static void
 update_locked(struct resource_op *op)
 {
     struct payments_payout_schedule *schedule = load(op);
-    if (schedule == NULL || !read_schedule(op, schedule)) {
+    struct payments_account *account = schedule == NULL ? NULL : account_of(op, schedule);
+    if (account == NULL) {
+        return;
+    }
+    struct span before = resource_render_text(op, &payments_account_type, account);
+    if (before.size == 0) {
+        resource_internal(op, ERR_FULL, "request memory");
+        return;
+    }
+    if (!read_schedule(op, schedule)) {
         return;
     }
     payments_payout_schedule_arm(op, schedule);
     err_t error = resource_save(op, &payments_payout_schedule_type, schedule);
+    error = error == ERR_OK ? tell_updated(op, account, before) : error;
     if (error != ERR_OK) {
         resource_internal(op, error, "payout schedule");
         return;
     }
-    answer(op, schedule);
+    resource_answer_object(op, &payments_account_type, account);
 }
 
 void

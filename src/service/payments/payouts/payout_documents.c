@@ -29,6 +29,8 @@ static const struct resource_field schedule_fields[] = {
     RESOURCE_TEXT(payments_payout_schedule, destination),
     RESOURCE_TEXT(payments_payout_schedule, number),
     RESOURCE_TEXT(payments_payout_schedule, missing),
+    RESOURCE_NAMED(payments_payout_schedule, "attempt_tries", INTEGER, attempt.tries),
+    RESOURCE_NAMED(payments_payout_schedule, "attempt_began", INTEGER, attempt.began),
 };
 
 static const struct resource_field payout_fields[] = {
@@ -82,6 +84,7 @@ const struct document_kind payments_payout_kind = {
             RESOURCE_SWEPT("asked_at"),
         },
     .column_count = 4,
+    .generation = 2, /* the books hold what they are */
 };
 
 const struct resource_type payments_bank_account_type = {

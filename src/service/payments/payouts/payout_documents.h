@@ -42,7 +42,8 @@ enum {
 
 /*
  * When the merchant is paid out by itself, and how far that is, for which a mode has one document:
- * `due` is a day of the schedule until all currencies are dealt with (PAYOUT-5).
+ * `due` is a day of the schedule, or the next try of it, until all currencies are dealt with
+ * (PAYOUT-5).
  */
 struct payments_payout_schedule {
     struct resource_header header;
@@ -56,6 +57,9 @@ struct payments_payout_schedule {
     struct span destination;
     struct span number;  /* of the bank account */
     struct span missing; /* currencies with money and without a bank account: "eur usd" */
+    /* Of a day that could not be ended: since when, and how often it was tried. Then `due` is the
+     * next try. */
+    struct payments_attempt attempt;
 };
 
 enum {

@@ -8,6 +8,8 @@
  *   hold        books: as much as there is, as that payout's                                 (3)
  *   held        documents: the payout, and that its currency is done; and again from (1)     (4)
  *   day_over    documents: no currency is left: the next day of the schedule                 (5)
+ *   put_off     documents: something could not be read, or the books did not answer: later,
+ *               and later still each time, where it was                                     (5')
  *
  * From (4) on it is a payout as any other (payout.c). Between (2) and (4) nobody is shown it; a
  * change of the schedule does not take it back.
@@ -18,6 +20,7 @@
 #include "base/assert.h"
 #include "base/list.h"
 #include "os/fault.h"
+#include "trace/log.h"
 
 #include <string.h>
 
@@ -104,8 +107,39 @@ payments_payout_schedule_arm(struct resource_op *op, struct payments_payout_sche
     if (schedule->payout.size == 0) {
         schedule->done = SPAN_EMPTY;
         schedule->missing = SPAN_EMPTY;
+        schedule->attempt = (struct payments_attempt){.tries = 0};
         schedule->due = next_day(op, schedule);
     }
+}
+
+/* ------------------------------------------------------------------------------------ (5') --- */
+
+/* What is under way stays as it is: it is asked for again, by the same id. */
+static void
+put_off(struct run *run, err_t why)
+{
+    struct payments_payout_schedule *schedule = run->schedule;
+    struct payments_attempt *attempt = &schedule->attempt;
+    if (attempt->tries == 0) {
+        attempt->began = (int64_t)resource_now_s(run->op);
+    }
+    schedule->due = payments_attempt_again(run->op, attempt);
+    TRACE_LOG(
+        run->payments->parts.log,
+        TRACE_WARNING,
+        "payments",
+        SPAN_EMPTY,
+        "payouts of a schedule are put off",
+        trace_cstr("merchant", resource_op_caller(run->op)->merchant_id),
+        trace_cstr("error", err_name(why)),
+        trace_i64("tries", attempt->tries),
+        trace_i64("again", schedule->due));
+    err_t error = resource_save(run->op, &payments_payout_schedule_type, schedule);
+    if (error != ERR_OK) {
+        resource_internal(run->op, error, "payout schedule");
+        return;
+    }
+    resource_finish(run->op);
 }
 
 /* ------------------------------------------------------------------------------------- (5) --- */
@@ -135,6 +169,7 @@ forget_payout(struct payments_payout_schedule *schedule)
     schedule->destination = SPAN_EMPTY;
     schedule->number = SPAN_EMPTY;
     schedule->amount = 0;
+    schedule->attempt = (struct payments_attempt){.tries = 0};
 }
 
 static err_t
@@ -156,7 +191,7 @@ held(struct payments_payout_flow *flow, enum payments_payout_posting posting)
     if (posting == PAYMENTS_PAYOUT_POSTED) {
         error = save_payout(run);
     } else if (posting != PAYMENTS_PAYOUT_TOO_MUCH) {
-        resource_finish(run->op); /* it stays due: the next sweep asks again, by the same id */
+        put_off(run, ERR_OUTCOME_UNKNOWN);
         return;
     }
     if (error != ERR_OK) {
@@ -244,10 +279,12 @@ is_done(const struct run *run, const char *code)
     return done.size != 0 && memcmp(code, done.data, done.size) <= 0;
 }
 
+/* What cannot be read of one currency holds up no other one. */
 static void
 choose(struct run *run)
 {
     struct span missing = SPAN_EMPTY;
+    err_t unread = ERR_OK;
     for (uint32_t i = 0; i < run->count; i++) {
         struct span code = span_from_cstr(currency_at(i)->api_code);
         struct payments_bank_account *account = NULL;
@@ -255,8 +292,12 @@ choose(struct run *run)
             continue;
         }
         err_t error = payments_bank_account_default(run->op, code, &account);
+        if (error == ERR_CORRUPT) {
+            unread = error;
+            continue;
+        }
         if (error != ERR_OK) {
-            resource_internal(run->op, error, "external accounts");
+            put_off(run, error);
             return;
         }
         if (account == NULL) {
@@ -271,6 +312,10 @@ choose(struct run *run)
             return;
         }
     }
+    if (unread != ERR_OK) {
+        put_off(run, unread);
+        return;
+    }
     day_over(run, missing);
 }
 
@@ -279,7 +324,7 @@ looked(struct port_ledger_request *request)
 {
     struct run *run = CONTAINER_OF(request, struct run, request);
     if (request->error != ERR_OK) {
-        resource_finish(run->op); /* the next sweep asks again */
+        put_off(run, request->error);
         return;
     }
     choose(run);

@@ -36,7 +36,7 @@ static struct span
 browser_address(struct resource_op *op)
 {
     struct span value;
-    struct span seen = resource_op_request(op)->payer_address;
+    struct span seen = resource_op_request(op)->address;
     return payments_risk_value(PAYMENTS_RISK_IP_ADDRESS, seen, resource_op_arena(op), &value)
                ? seen
                : SPAN_EMPTY;

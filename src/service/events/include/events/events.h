@@ -160,6 +160,8 @@ struct events_health {
     uint64_t created;       /* deliveries, since the start, as are the following */
     uint64_t given_up;
     uint64_t disabled; /* endpoints, by us */
+    /* Rows of endpoints, deliveries and events that could not be read, each time one was met. */
+    uint64_t damaged;
     uint64_t outcomes[EVENTS_OUTCOME_COUNT];
 };
 

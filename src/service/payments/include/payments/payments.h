@@ -109,6 +109,7 @@ struct payments_health {
     uint64_t suspense_open;      /* items that nobody has resolved; 100 or more count as 100 */
     uint64_t payouts_in_transit; /* as suspense_open; zeros where another process looks */
     int64_t payout_oldest_s;     /* since the bank was asked for the oldest of them */
+    int64_t refund_oldest_s;     /* of the oldest that the network has and has not decided */
     uint64_t payouts_paid;       /* by this process, since it began */
     uint64_t payouts_failed;     /* likewise: refused by the bank, or sent back */
     uint64_t disputes_due_soon;  /* need a response within two days; counted as suspense_open */
