@@ -7,11 +7,12 @@ from kit.backups import backup, restore
 from kit.books import metrics, reconciled, settled
 from kit.client import Http, sdk
 from kit.cluster import Cluster
-from kit.load import FUNDS, LIMITS, Client, check_payments, check_wallets, stop
+from kit.load import FUNDS, LIMITS, Client, check_payments, check_wallets
 from kit.nodes import Nodes
 from kit.payouts import bank_account, ended, payout
 from kit.server import PROGRAM, wait_until
-from kit.upgrade import DEAF, OLD, QUICK, STILL, World, differences, finish, lists_of, needs_old, read
+from kit.together import finish
+from kit.upgrade import DEAF, OLD, QUICK, STILL, World, differences, go_on, lists_of, needs_old, read
 from kit.wallets import Wallets
 
 pytestmark = needs_old
@@ -52,7 +53,7 @@ def test_all_is_read_alike(world):
 
 def test_what_was_under_way_ends(world):
     server = upgraded(world, *QUICK)
-    finish(server, world)
+    go_on(server, world)
     reconciled(server)
     assert metrics(server)["tael_wallet_differences"] == 0
 
@@ -90,7 +91,7 @@ def refuses(server):
 def test_back_to_the_version_before(world):
     """It goes on as long as there is nothing that it would misread. Then it says so, and leaves all as it was."""
     server = upgraded(world, *QUICK)
-    finish(server, world)
+    go_on(server, world)
     server.stop()
     server.start(*STILL)
     before = read(server, world.lists)
@@ -199,7 +200,7 @@ def test_servers_are_replaced_one_by_one(tmp_path):
                 change(nodes.processes[name], PROGRAM)
                 nodes.process = nodes.processes["api"].process
                 flows()
-            stop(clients)
+            finish(clients)
             books = settled(nodes)
             check_payments(books, clients)
             check_wallets(nodes, wallets, everyone, clients)

@@ -195,7 +195,7 @@ def differences(before, after):
     return {name: (shown, after.get(name)) for name, shown in before.items() if after.get(name) != shown}
 
 
-def finish(server, world):
+def go_on(server, world):
     """What was under way ends well, and what was made goes on, by whatever the server is now."""
     wallets, made = world.wallets, world.made
     client = sdk(server, validate=False)
