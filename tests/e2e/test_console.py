@@ -530,7 +530,7 @@ def test_what_is_filtered_is_exported(chromium, server, client, tmp_path):
     go(page, f"payments?customer={customer.id}")
     page.press("Export CSV")
     path = tmp_path / "payments.csv"
-    wait_until(path.exists, 20, "the file")
+    wait_until(lambda: path.exists() and path.stat().st_size > 0, 20, "the file")
     rows = list(csv.DictReader(io.StringIO(path.read_text("utf-8-sig"))))
     assert [row["Description"] for row in rows] == [
         "'" + text if text != texts[5] and text != "+1" else text.replace("+1", "'+1")
@@ -749,8 +749,9 @@ def test_suspense_is_resolved(page, client, wallets):
     wallets.post(f"/v1/wallets/{purse}/close")
     refund = client.v1.refunds.create({"payment_intent": intent.id})
     item = refund["split"]["wallet"]["suspense_item"]
+    waiting = len(wallets.everything("/v1/tael/suspense_items", status="open"))
     go(page, "")
-    page.press("Suspense items that wait for a decision: 1")
+    page.press(f"Suspense items that wait for a decision: {waiting}")
     page.heading("Suspense items")
     go(page, f"suspense/{item}")
     page.press("Resolve")
@@ -867,8 +868,11 @@ def test_payouts_go_to_the_bank(chromium, make_server):
 def test_disputes_are_answered(page, client):
     intent = pay(client, 4500, token="pm_card_createDispute", description=PLANTED)
     other = pay(client, 4600, token="pm_card_createDispute")
-    found = [wait_until(lambda one=one: client.v1.disputes.list({"payment_intent": one.id}).data, 30,
-                        "the dispute")[0] for one in (intent, other)]
+    def taken(one):
+        found = client.v1.disputes.list({"payment_intent": one.id}).data
+        return found and found[0].balance_transactions and found
+
+    found = [wait_until(lambda one=one: taken(one), 30, "the dispute")[0] for one in (intent, other)]
     go(page, "")
     page.sees("Disputes to answer")
     go(page, f"payments/{intent.id}")
@@ -940,8 +944,8 @@ def test_keys_are_made_and_revoked(chromium, server, page):
 
 
 def test_webhooks_are_watched(page, client, wallets):
-    statuses = iter([500])
-    with Receiver(lambda received: next(statuses, 200)) as receiver:
+    status = 500
+    with Receiver(lambda received: status) as receiver:
         go(page, "webhooks")
         page.press("New endpoint")
         page.fill("Address", receiver.url())
@@ -956,17 +960,17 @@ def test_webhooks_are_watched(page, client, wallets):
         wait_until(lambda: receiver.received, 20, "the delivery")
         assert receiver.received[0].verify(secret).type == "customer.created"
         path = f"/v1/webhook_endpoints/{endpoint}/deliveries"
-        wait_until(lambda: wallets.get(path)["data"][0]["attempt_count"] == 1, 10, "the attempt")
+        wait_until(lambda: wallets.get(path)["data"][0]["attempt_count"] >= 1, 10, "the attempt")
         go(page, f"webhooks/{endpoint}?status=pending")
         page.press("customer.created")
         page.heading("Delivery of customer.created")
         settle(page)
         page.sees("500")
-        count = len(receiver.received)
+        status = 200
         page.press("Send again")
         page.press("Send again", within="dialog")
         page.sees("It is on its way.")
-        wait_until(lambda: len(receiver.received) > count, 20, "another delivery")
+        wait_until(lambda: wallets.get(path)["data"][0]["status"] == "succeeded", 20, "another delivery")
         settle(page)
         go(page, f"webhooks/{endpoint}")
         page.press("Disable")

@@ -406,7 +406,7 @@ def test_every_alert_fires_and_only_then(tmp_path):
         {"rule_files": ["alerts.yaml"], "evaluation_interval": "1m", "tests": tests}))
     subprocess.run(["promtool", "check", "rules", tmp_path / "alerts.yaml"], check=True, timeout=60)
     result = subprocess.run(["promtool", "test", "rules", tmp_path / "tests.yaml"],
-                            capture_output=True, text=True, timeout=120, check=False)
+                            capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
 
 

@@ -24,7 +24,7 @@ def run(tmp_path_factory):
     try:
         result = subprocess.run(
             ["node", "--test", "--test-reporter=tap", *(path.name for path in FILES)],
-            cwd=FOLDER, capture_output=True, text=True, timeout=120,
+            cwd=FOLDER, capture_output=True, text=True, timeout=300,
             env={**without_tael_settings(), "TEST_HOST": "127.0.0.1", "TEST_PORT": str(server.port),
                  "TEST_KEY": server.key, "TEST_PUBLISHABLE_KEY": server.publishable_key,
                  "TEST_RECORD": str(record), "NO_COLOR": "1",

@@ -69,7 +69,7 @@ def test_what_happened_to_a_payment(client, http):
     assert [one["id"] for one in listed(http, object=intent.id, status="failed")] == [create["id"]]
     assert {one["id"] for one in listed(http, idempotency_key="again-18")} == {
         one.last_response.request_id for one in refunds}
-    assert all(one["path"] == "/v1/refunds" for one in listed(http, path="/v1/refunds", method="POST"))
+    assert all(one["path"].startswith("/v1/refunds") for one in listed(http, path="/v1/refunds", method="POST"))
 
 
 def test_nothing_secret_is_in_it(client, http, server):

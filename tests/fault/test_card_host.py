@@ -172,7 +172,7 @@ def test_faults(make_server, host, fault):
     traffic.run(PAYMENTS // 2)
     time.sleep(1.5)  # what is late arrives
     if fault in ("late", "twice"):
-        assert metrics(server)["tael_network_unmatched_total"] > 0
+        wait_until(lambda: metrics(server)["tael_network_unmatched_total"] > 0, 10, "an answer to nothing")
     host.stop()
     host.start()
     restart(server)
@@ -184,6 +184,7 @@ def test_garbage_from_the_host(make_server, host):
     wire = Between(host.port)
     server = on(make_server, host, wire)
     client = sdk(server)
+    wait_until(lambda: metrics(server)["tael_network_signed_on"] > 0, 30, "signed on")
     client.v1.payment_intents.create({"amount": 2000, "currency": "usd", "payment_method": "pm_card_visa",
                                       "confirm": True})
     for client_side, _ in list(wire.pairs):

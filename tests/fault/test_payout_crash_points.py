@@ -4,11 +4,13 @@ As test_crash_points.py: each test makes the process die at one point, starts it
 folder, and waits for documents and ledger to agree, and for the key to have its final answer.
 """
 
+import contextlib
 import time
 import uuid
 
 import pytest
 import requests
+import stripe
 
 from kit.audit import audited
 from kit.books import reconciled
@@ -112,7 +114,8 @@ def test_crash(make_server, act, point, wanted, gone):
     (number, point, *rest) for number, points, *rest in LATER for point in points])
 def test_crash_of_the_sweeper(make_server, number, point, status, gone):
     server, story = started_story(make_server, "create", point, "1s", number)
-    assert story.ask(server).json()["status"] == "pending"
+    with contextlib.suppress(requests.exceptions.ConnectionError):  # that second may be over before the answer
+        assert story.ask(server).json()["status"] == "pending"
     server.wait_for_crash()
     server.start()
     client = sdk(server)
@@ -150,9 +153,15 @@ def scheduled(make_server, point):
     bank_account(client)
     server.stop()
     server.start(fault=f"{point}:crash")
-    set_interval(sdk(server), "daily")
-    server.wait_for_crash()
+    crash_of_a_day(server)
     return server, have
+
+
+def crash_of_a_day(server):
+    """The first one may begin before there is an answer."""
+    with contextlib.suppress(stripe.APIConnectionError):
+        set_interval(sdk(server), "daily")
+    server.wait_for_crash()
 
 
 def set_interval(client, interval):
@@ -207,8 +216,7 @@ def test_what_comes_while_it_is_held_is_the_next_days(make_server):
     server.stop()
     server.start(fault="payout-before-automatic:crash")
     late = pay(sdk(server), 5000, expand=["latest_charge.balance_transaction"])
-    set_interval(sdk(server), "daily")
-    server.wait_for_crash()
+    crash_of_a_day(server)
     time.sleep(6)
     # What is due settles with the first sweep, while the payout waits.
     server.start(fault="payout-before-most:delay=1000")
@@ -228,5 +236,5 @@ def test_what_was_refused_stays_so_though_money_comes(make_server):
     # What is due settles with the first sweep, while the payout waits.
     server.start(fault="payout-before-hold:delay=1000")
     assert story.final(server).json()["error"]["code"] == "balance_insufficient"
-    assert available(sdk(server)) > story.have
+    wait_until(lambda: available(sdk(server)) > story.have, 10, "the settlement")
     check_end(server, story, None, story.have - available(sdk(server)))

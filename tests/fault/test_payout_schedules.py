@@ -5,10 +5,10 @@ import collections
 import pytest
 
 from kit import postgres
-from kit.client import pay, sdk
+from kit.client import sdk
 from kit.needs import skip_without_postgres
 from kit.nodes import Nodes
-from kit.payouts import available, bank_account, fund, own_account
+from kit.payouts import available, bank_account, earn, fund, own_account
 from kit.server import wait_until
 from kit.together import at_once
 
@@ -41,24 +41,25 @@ def test_a_day_has_one_payout_in_a_currency(nodes):
     for _ in range(DAYS):
         at_once([lambda one=one: set_interval(one, own, "daily") for one in both])
         for currency in CURRENCIES:
-            entry = pay(client, 1000, currency, token="pm_card_bypassPending",
-                        expand=["latest_charge.balance_transaction"])
-            came[currency] += entry.latest_charge.balance_transaction.net
-    wait_until(lambda: not any(available(client, currency) for currency in CURRENCIES), 30,
-               "the payout of all")
-    made = client.v1.payouts.list({"limit": 100}).data
+            came[currency] += earn(client, 1000, currency)
+
+    def all_of_it():
+        found = client.v1.payouts.list({"limit": 100}).data
+        sums = {currency: sum(one.amount for one in found if one.currency == currency) for currency in CURRENCIES}
+        return found if sums == came else None
+
+    made = wait_until(all_of_it, 30, "the payout of all")
+    assert not any(available(client, currency) for currency in CURRENCIES)
     assert all(one.automatic for one in made)
     days = collections.Counter((one.currency, one.created) for one in made)
     assert set(days.values()) == {1}
-    for currency in CURRENCIES:
-        assert sum(one.amount for one in made if one.currency == currency) == came[currency]
     told = client.v1.events.list({"type": "payout.created", "limit": 100}).data
     assert sorted(event.data.object.id for event in told) == sorted(one.id for one in made)
 
 
 def test_whoever_is_left_goes_on(nodes):
     client = sdk(nodes.nodes[1])
-    have = fund(client, 5000)
+    have = earn(client, 5000)
     nodes.nodes[0].member.kill()
     (one,) = wait_until(lambda: [one for one in client.v1.payouts.list().data if one.amount == have],
                         60, "the payout")

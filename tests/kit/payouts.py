@@ -26,14 +26,19 @@ def available(client, currency="usd"):
                if entry.currency == currency)
 
 
-def fund(client, amount=10000, currency="usd"):
-    """A payment whose money is available at once; answers what there is then."""
-    before = available(client, currency)
+def earn(client, amount=10000, currency="usd"):
+    """A payment whose money the next sweep makes available, for a payout of that moment to take; answers how
+    much it is."""
     intent = pay(client, amount, currency, token="pm_card_bypassPending",
                  expand=["latest_charge.balance_transaction"])
-    net = intent.latest_charge.balance_transaction.net
-    wait_until(lambda: available(client, currency) == before + net, 10, "the settlement")
-    return before + net
+    return intent.latest_charge.balance_transaction.net
+
+
+def fund(client, amount=10000, currency="usd"):
+    """Waits for the money, which nobody else moves; answers what there is then."""
+    have = available(client, currency) + earn(client, amount, currency)
+    wait_until(lambda: available(client, currency) == have, 10, "the settlement")
+    return have
 
 
 def payout(client, amount, currency="usd", **params):

@@ -51,9 +51,9 @@ HANG_SECONDS = 120
 # The reconciler compares quickly, so that a difference shows while the test still runs.
 ORDINARY_FLAGS = ("--reconcile-interval=20ms", "--sweep-interval=100ms", "--rate-limit=1000000")
 
-# A busy machine is no network that lost an answer: what takes long is not taken for unknown, but by tests
-# that say so.
-PATIENT_FLAGS = ("--rail-timeout=45s", "--internal-timeout=50s")
+# A busy machine is no network that lost an answer, and no object that others keep locked: what takes long is
+# not taken for unknown, or refused, but in tests that say so.
+PATIENT_FLAGS = ("--rail-timeout=45s", "--internal-timeout=50s", "--lock-timeout=30s")
 
 EDGE_SETTINGS = ("head_timeout", "body_timeout", "idle_timeout", "write_timeout", "connections_max",
                  "memory_max", "requests_max", "pipeline_max")

@@ -1,10 +1,10 @@
 /* Requests: what programs, and this console, have sent with the merchant's keys. */
 import { at, get } from './api.js';
+import { reference, time } from './format.js';
 import { createdParam, dateFilters } from './columns.js';
 import { detailPage, facts } from './detail.js';
 import { empty, h, link } from './dom.js';
-import { reference, time } from './format.js';
-import { listPage, listView } from './list.js';
+import { listPage, listPart } from './list.js';
 
 function statusNode(one) {
   const kind = one.status < 400 ? 'good' : 'bad';
@@ -29,7 +29,7 @@ export const logHref = (one) => `#/logs/${one.id}`;
 export function logs(ctx) {
   listPage(ctx, {
     title: 'Requests', columns: logColumns, href: logHref,
-    text: 'What was sent with the keys of this merchant and mode, by the console too, and how it was answered.',
+    text: 'What was sent with the keys of this merchant and mode, by the console too.',
     source: async (filters) => ({
       path: 'v1/request_logs',
       params: {
@@ -53,7 +53,7 @@ export function logs(ctx) {
 
 /* Of one object, from when it was made on. */
 export function logsOf(ctx, object) {
-  return listView({ ...ctx, query: new URLSearchParams() }, {
+  return listPart(ctx, {
     path: 'v1/request_logs', columns: logColumns, href: logHref, empty: 'None are kept.',
     params: { object: object.id, created: { gte: object.created - 60 } },
   });

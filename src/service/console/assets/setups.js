@@ -1,11 +1,11 @@
 /* Setup intents: methods that are saved for later payments. */
 import { ApiError, at, get, getExpanded, post } from './api.js';
 import { createdColumn, customerFilter, customerLink, statusColumn } from './columns.js';
-import { badge, idOf, method, reference, time } from './format.js';
 import { detailPage, metadataSection } from './detail.js';
 import { errorBox } from './form.js';
-import { outward } from './dom.js';
+import { idOf, method, reference, time, words } from './format.js';
 import { listPage, tableOrNone } from './list.js';
+import { outward } from './dom.js';
 
 const CANCELABLE = ['requires_payment_method', 'requires_confirmation', 'requires_action'];
 
@@ -25,7 +25,10 @@ export function setups(ctx) {
       { title: 'Setup', cell: (one) => one.id, csv: (one) => one.id },
       statusColumn,
       { title: 'Method', cell: methodText, csv: (one) => idOf(one.payment_method) },
-      { title: 'Customer', kind: 'text', cell: (one) => customerLink(one.customer), csv: (one) => idOf(one.customer) },
+      {
+        title: 'Customer', kind: 'text', cell: (one) => customerLink(one.customer),
+        csv: (one) => idOf(one.customer),
+      },
       createdColumn,
     ],
     empty: 'No setup intents are like that.', none: 'There are none yet.',
@@ -49,10 +52,10 @@ async function attempts(ctx, one) {
   const list = await get('v1/setup_attempts', { setup_intent: one.id, limit: 100 }, ctx.signal);
   return tableOrNone({
     columns: [
-      { title: 'Status', cell: (attempt) => badge(attempt.status) },
+      statusColumn,
       { title: 'Method', cell: (attempt) => method(attempt.payment_method_details) },
       { title: 'Why', kind: 'text', cell: (attempt) => attempt.setup_error && attempt.setup_error.message },
-      { title: 'Created', cell: (attempt) => time(attempt.created) },
+      createdColumn,
     ],
   }, list.data);
 }
@@ -74,12 +77,9 @@ export function setup(ctx) {
       ['Customer', customerLink(one.customer)], ['Method', methodText(one)],
       ['For payments', one.usage === 'off_session' ? 'without the customer' : 'with the customer there'],
       ['Description', one.description], ['Created', time(one.created)],
-      ['Why canceled', (one.cancellation_reason || '').replaceAll('_', ' ')],
+      ['Why canceled', words(one.cancellation_reason)],
       ['Next', waiting(one)], ['Last error', failure(one)],
     ],
-    sections: [
-      ['Attempts', (one) => attempts(ctx, one)],
-      metadataSection,
-    ],
+    sections: [['Attempts', (one) => attempts(ctx, one)], metadataSection],
   });
 }

@@ -1,16 +1,18 @@
 /* What wallets send one another, and what one asks another for. */
-import { at, get, post } from './api.js';
 import {
   amountColumn, createdColumn, statusColumn, statusTabs, textColumn, timeColumn, walletFilter, walletLink,
 } from './columns.js';
-import { idOf, money, reference, time } from './format.js';
+import { at, get, post } from './api.js';
 import { detailPage, metadataSection } from './detail.js';
+import { idOf, money, reference, time } from './format.js';
 import { listPage } from './list.js';
 
+const ofWallet = (title, name, none) => ({
+  title, cell: (one) => walletLink(one[name]) || none, csv: (one) => idOf(one[name]),
+});
+
 const transferColumns = [
-  amountColumn(), statusColumn,
-  { title: 'From', cell: (one) => walletLink(one.from) || 'test money', csv: (one) => idOf(one.from) },
-  { title: 'To', cell: (one) => walletLink(one.to), csv: (one) => idOf(one.to) },
+  amountColumn(), statusColumn, ofWallet('From', 'from', 'test money'), ofWallet('To', 'to'),
   textColumn('Description', 'description'), createdColumn,
 ];
 
@@ -41,9 +43,7 @@ export function transfer(ctx) {
 /* -------------------------------------------------------------------------------- requests */
 
 const requestColumns = [
-  amountColumn(), statusColumn,
-  { title: 'Asks', cell: (one) => walletLink(one.to), csv: (one) => idOf(one.to) },
-  { title: 'Is to pay', cell: (one) => walletLink(one.from), csv: (one) => idOf(one.from) },
+  amountColumn(), statusColumn, ofWallet('Asks', 'to'), ofWallet('Is to pay', 'from'),
   textColumn('Description', 'description'), timeColumn('Expires', 'expires_at'),
 ];
 
