@@ -8,6 +8,7 @@ from kit.books import metrics, reconciled, settled
 from kit.client import Http, sdk
 from kit.cluster import Cluster
 from kit.load import FUNDS, LIMITS, Client, check_payments, check_wallets
+from kit.needs import needs_postgres
 from kit.nodes import Nodes
 from kit.payouts import bank_account, ended, payout
 from kit.receiver import Receiver
@@ -18,7 +19,6 @@ from kit.wallets import Wallets
 
 pytestmark = needs_old
 LOOKS_INTO_PROCESS = True
-needs_postgres = pytest.mark.skipif(not postgres.available(), reason="PostgreSQL is not installed")
 
 
 @pytest.fixture
