@@ -158,6 +158,7 @@ client_addresses(struct node *node, enum api_addresses *ret_addresses)
         {"connection", API_ADDRESS_PEER},
         {"forwarded", API_ADDRESS_FORWARDED},
     };
+
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (strcmp(node->settings.client_address, names[i].name) == 0) {
             *ret_addresses = names[i].addresses;

@@ -30,7 +30,13 @@ const struct document_kind resource_event_kind = {
 static const struct resource_field event_fields[] = {
     FIELD(type, RESOURCE_FIELD_TEXT, RESOURCE_EVENT_TYPE_COLUMN),
     FIELD(api_version, RESOURCE_FIELD_TEXT, -1),
-    FIELD(related_object, RESOURCE_FIELD_TEXT, RESOURCE_EVENT_RELATED_COLUMN),
+    {
+        .name = "related_object", /* which is the id in `object`, too */
+        .kind = RESOURCE_FIELD_TEXT,
+        .offset = offsetof(struct resource_event, related_object),
+        .column = RESOURCE_EVENT_RELATED_COLUMN,
+        .in_column_only = true,
+    },
     FIELD(request_id, RESOURCE_FIELD_TEXT, -1),
     FIELD(idempotency_key, RESOURCE_FIELD_TEXT, -1),
     FIELD(object, RESOURCE_FIELD_JSON, -1),

@@ -47,7 +47,7 @@ field_encode(struct json_writer *json, const struct resource_field *field, const
         value.is_null = value.integer == 0;
         break;
     }
-    if (value.is_null) {
+    if (value.is_null || field->in_column_only) {
         return value;
     }
     json_key(json, field->name);

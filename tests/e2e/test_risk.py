@@ -9,7 +9,7 @@ import stripe
 
 from kit.answers import events_about, refused
 from kit.books import metrics
-from kit.client import Http, pay, sdk
+from kit.client import Http, pay, restricted_key, sdk
 from kit.server import wait_until
 from kit.together import at_once
 
@@ -426,10 +426,9 @@ def test_money_for_a_wallet(client, wallets, customer, listed):
     assert shown["limits"]["in"]["day"]["remaining"] == shown["limits"]["in"]["day"]["limit"]
 
 
-def test_rights_of_restricted_keys(client, http, server):
+def test_rights_of_restricted_keys(client, server):
     def with_rights(rights):
-        return Http(server, key=http.post("/v1/tael/api_keys", {
-            "type": "restricted", "name": "some", "permissions": rights}).json()["key"])
+        return Http(server, restricted_key(server, rights))
 
     reads, writes, others = (with_rights(one) for one in (
         "radar:read", "radar:write", "payment_intents:write"))

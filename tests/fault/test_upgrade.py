@@ -8,8 +8,10 @@ from kit.books import metrics, reconciled, settled
 from kit.client import Http, sdk
 from kit.cluster import Cluster
 from kit.load import FUNDS, LIMITS, Client, check_payments, check_wallets
+from kit.needs import needs_postgres
 from kit.nodes import Nodes
 from kit.payouts import bank_account, ended, payout
+from kit.receiver import Receiver
 from kit.server import PROGRAM, wait_until
 from kit.together import finish
 from kit.upgrade import DEAF, OLD, QUICK, STILL, World, differences, go_on, lists_of, needs_old, read
@@ -17,7 +19,6 @@ from kit.wallets import Wallets
 
 pytestmark = needs_old
 LOOKS_INTO_PROCESS = True
-needs_postgres = pytest.mark.skipif(not postgres.available(), reason="PostgreSQL is not installed")
 
 
 @pytest.fixture
@@ -89,18 +90,24 @@ def refuses(server):
 
 
 def test_back_to_the_version_before(world):
-    """It goes on as long as there is nothing that it would misread. Then it says so, and leaves all as it was."""
+    """On PostgreSQL it goes on as long as there is nothing that it would misread. Then it says so, and leaves all as
+    it was; in a file it does from the beginning."""
     server = upgraded(world, *QUICK)
     go_on(server, world)
     server.stop()
-    server.start(*STILL)
-    before = read(server, world.lists)
-    server.stop()
-    server.program = OLD
-    server.start(*STILL)
-    assert not differences(before, read(server, world.lists))
-    assert world.pay()["status"] == "succeeded"
-    upgraded(world, *QUICK)
+    if server.on_postgres:
+        server.start(*STILL)
+        before = read(server, world.lists)
+        server.stop()
+        server.program = OLD
+        server.start(*STILL)
+        assert not differences(before, read(server, world.lists))
+        assert world.pay()["status"] == "succeeded"
+        upgraded(world, *QUICK)
+    else:
+        assert "newer version of Tael" in refuses(server)
+        server.program = PROGRAM
+        server.start(*QUICK)
     session = world.post("/v1/checkout/sessions", mode="payment", success_url="https://shop.example/paid", **{
         "line_items[0][quantity]": 1, "line_items[0][price_data][currency]": "usd",
         "line_items[0][price_data][unit_amount]": 1000, "line_items[0][price_data][product_data][name]": "T-shirt"})
@@ -173,6 +180,37 @@ def test_who_is_asked_may_not_be_older(tmp_path):
         reconciled(cluster, 30)
     finally:
         cluster.close()
+
+
+@needs_postgres
+def test_what_one_version_writes_the_other_reads(tmp_path):
+    """The version before leads, and delivers; either repeats what was asked of the other."""
+    with postgres.Postgres() as database, Receiver() as receiver:
+        nodes = Nodes(tmp_path / "n", database.create("both"), "--lock-timeout=30s")
+        nodes.processes["api"].program = OLD
+        try:
+            nodes.start()
+            old, new = (Http(node, validate=False) for node in nodes.nodes)
+            new.post("/v1/webhook_endpoints", {"url": receiver.url(), "enabled_events[]": "*"})
+            for number, (first, second) in enumerate(((old, new), (new, old))):
+                key = {"Idempotency-Key": f"key-{number}"}
+                asked = first.post("/v1/payment_intents", {**CARD, "capture_method": "manual"}, headers=key)
+                again = second.post("/v1/payment_intents", {**CARD, "capture_method": "manual"}, headers=key)
+                assert (asked.status_code, asked.text) == (again.status_code, again.text)
+                path = f"/v1/payment_intents/{asked.json()['id']}"
+                assert second.post(f"{path}/capture").json()["status"] == "succeeded"
+                assert first.post("/v1/refunds", {"payment_intent": asked.json()["id"]}).status_code == 200
+            for path in ("/v1/events", "/v1/charges?expand[]=data.balance_transaction", "/v1/payment_intents",
+                         "/v1/refunds", "/v1/balance_transactions", "/v1/balance"):
+                shown = [http.get(path).json() for http in (old, new)]
+                for event in (one for page in shown if path == "/v1/events" for one in page["data"]):
+                    del event["pending_webhooks"]
+                assert shown[0] == shown[1], path
+            events = {event["id"] for event in new.get("/v1/events?limit=100").json()["data"]}
+            wait_until(lambda: events <= {one.event["id"] for one in receiver.received}, 30, "the webhooks")
+            reconciled(nodes, 60)
+        finally:
+            nodes.close()
 
 
 @needs_postgres

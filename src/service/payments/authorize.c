@@ -27,6 +27,7 @@
 #include "descriptor.h"
 #include "flow.h"
 #include "method.h"
+#include "risk/risk.h"
 
 #include "base/assert.h"
 #include "os/fault.h"

@@ -4,6 +4,7 @@
 #include "disputes/dispute.h"
 #include "flow.h"
 #include "resource/sweeper.h"
+#include "risk/risk.h"
 #include "routes.h"
 
 #include <stdlib.h>

@@ -14,6 +14,7 @@
  */
 #include "flow.h"
 #include "method.h"
+#include "risk/risk.h"
 #include "setup_machine.h"
 
 #include "base/assert.h"

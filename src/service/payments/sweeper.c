@@ -6,6 +6,7 @@
 #include "checkout/checkout.h"
 #include "disputes/dispute.h"
 #include "payouts/payout.h"
+#include "risk/risk.h"
 
 #include "base/assert.h"
 #include "resource/sweeper.h"

@@ -24,6 +24,9 @@ struct resource_field {
     enum resource_field_kind kind;
     size_t offset;
     int32_t column; /* index into the kind's columns, or -1 */
+    /* The column has it, and the body does not: programs of the version before, which may work on
+     * the same database, cannot read a body with a member that they do not know. */
+    bool in_column_only;
 };
 
 /*

@@ -153,6 +153,13 @@ export function errorBox(error) {
     paymentIntent ? h('p', null, link(`#/payments/${paymentIntent}`, 'The payment')) : null);
 }
 
+/* The same of an error that an object keeps; nothing if there is none. */
+export function keptErrorBox(error) {
+  return error ? errorBox(new ApiError(error.message, {
+    code: error.code, declineCode: error.decline_code, param: error.param || null,
+  })) : null;
+}
+
 function clearErrors(rows, box) {
   for (const row of rows) {
     row.input.removeAttribute('aria-invalid');

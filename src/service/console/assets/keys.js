@@ -6,7 +6,7 @@ import { listPage } from './list.js';
 import { openForm, sayAndReload, showSecret } from './form.js';
 
 /* What people commonly do: docs/console.md has the same table. */
-export const ROLES = {
+const ROLES = {
   Cashier: ['payment_intents:write', 'charges:read', 'checkout_sessions:write', 'qr_codes:write'],
   Support: ['payment_intents:write', 'charges:read', 'refunds:write', 'disputes:write',
     'balance:read', 'checkout_sessions:write',

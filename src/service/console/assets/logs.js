@@ -16,7 +16,7 @@ function errorText(one) {
   return [error.decline_code || error.code || error.type, error.param].filter(Boolean).join(': ');
 }
 
-export const logColumns = [
+const logColumns = [
   { title: 'Request', cell: (one) => `${one.method} ${one.path}` },
   { title: 'Status', cell: statusNode },
   { title: 'Error', kind: 'text', cell: errorText },
@@ -24,7 +24,7 @@ export const logColumns = [
   { title: 'Received', cell: (one) => time(one.created) },
 ];
 
-export const logHref = (one) => `#/logs/${one.id}`;
+const logHref = (one) => `#/logs/${one.id}`;
 
 export function logs(ctx) {
   listPage(ctx, {

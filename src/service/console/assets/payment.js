@@ -1,6 +1,6 @@
 /* One payment: what it is, what can be done with it, and what happened to it. */
 import { ApiError, at, get, getExpanded, post } from './api.js';
-import { amountField, descriptionField, errorBox, metadataField, reasonField } from './form.js';
+import { amountField, descriptionField, keptErrorBox, metadataField, reasonField } from './form.js';
 import { chargeOf, methodOf, refundColumns } from './payments.js';
 import { createdColumn, customerLink, statusColumn, walletLink } from './columns.js';
 import { detailPage, facts, metadataSection } from './detail.js';
@@ -139,13 +139,6 @@ function waiting(intent) {
   return null;
 }
 
-function failure(intent) {
-  const error = intent.last_payment_error;
-  return error ? errorBox(new ApiError(error.message, {
-    code: error.code, declineCode: error.decline_code, param: error.param || null,
-  })) : null;
-}
-
 function moneyFacts(intent) {
   const charge = chargeOf(intent);
   const entry = charge && typeof charge.balance_transaction === 'object' ? charge.balance_transaction : null;
@@ -227,7 +220,7 @@ export function payment(ctx) {
       ['Why canceled', words(intent.cancellation_reason)],
       ['Disputed', chargeOf(intent) && chargeOf(intent).disputed
         ? link(`#/disputes?payment_intent=${intent.id}`, 'Its disputes') : ''],
-      ['Next', waiting(intent)], ['Last error', failure(intent)],
+      ['Next', waiting(intent)], ['Last error', keptErrorBox(intent.last_payment_error)],
     ],
     sections: [
       ['Money', moneyFacts], ['Method', methodFacts],

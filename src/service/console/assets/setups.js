@@ -1,8 +1,8 @@
 /* Setup intents: methods that are saved for later payments. */
-import { ApiError, at, get, getExpanded, post } from './api.js';
+import { at, get, getExpanded, post } from './api.js';
 import { createdColumn, customerFilter, customerLink, statusColumn } from './columns.js';
 import { detailPage, metadataSection } from './detail.js';
-import { errorBox } from './form.js';
+import { keptErrorBox } from './form.js';
 import { idOf, method, reference, time, words } from './format.js';
 import { listPage, tableOrNone } from './list.js';
 import { outward } from './dom.js';
@@ -33,13 +33,6 @@ export function setups(ctx) {
     ],
     empty: 'No setup intents are like that.', none: 'There are none yet.',
   });
-}
-
-function failure(one) {
-  const error = one.last_setup_error;
-  return error ? errorBox(new ApiError(error.message, {
-    code: error.code, declineCode: error.decline_code, param: error.param || null,
-  })) : null;
 }
 
 function waiting(one) {
@@ -78,7 +71,7 @@ export function setup(ctx) {
       ['For payments', one.usage === 'off_session' ? 'without the customer' : 'with the customer there'],
       ['Description', one.description], ['Created', time(one.created)],
       ['Why canceled', words(one.cancellation_reason)],
-      ['Next', waiting(one)], ['Last error', failure(one)],
+      ['Next', waiting(one)], ['Last error', keptErrorBox(one.last_setup_error)],
     ],
     sections: [['Attempts', (one) => attempts(ctx, one)], metadataSection],
   });

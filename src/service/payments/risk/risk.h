@@ -248,4 +248,17 @@ MUST_USE err_t payments_value_list_find(
 struct payments_value_list *payments_value_list_named(
     struct resource_op *op, const char *param, struct span named);
 
+/* -------------------------------------------------------------------- what payments ask --- */
+
+/* Of a payment, or a setup, whose attempt has just been opened: flow->risk; if it is blocked, with
+ * a decline in flow->rail.answer. False if answered. */
+bool payments_risk_judge(struct payments_flow *flow);
+/* In the write that ends an attempt to authorize, or a setup that is blocked: what rules count is
+ * counted, and what was blocked. */
+void payments_risk_ended(struct payments_flow *flow, bool approved);
+/* Removes what is counted of long ago. */
+void payments_risk_sweep(struct payments *payments);
+MUST_USE err_t payments_risk_books_create(struct payments_risk_books **ret_books);
+void payments_risk_books_destroy(struct payments_risk_books **books);
+
 #endif
