@@ -165,8 +165,7 @@ client_addresses(struct node *node, enum api_addresses *ret_addresses)
             return ERR_OK;
         }
     }
-    node_explain(node, "client-address is connection, forwarded or none");
-    return ERR_INVALID;
+    return node_misuse(node, "client-address is connection, forwarded or none");
 }
 
 static err_t
