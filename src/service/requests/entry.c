@@ -325,14 +325,6 @@ known_part(const struct resource_route *route, struct span name)
     return known;
 }
 
-static struct span
-text_of(const struct json_value *object, struct span name)
-{
-    struct span text = SPAN_EMPTY;
-    const struct json_value *member = json_value_member(object, name);
-    return member != NULL && json_value_text(member, &text) == ERR_OK ? text : SPAN_EMPTY;
-}
-
 static void
 error_write(
     struct json_writer *json,
@@ -351,15 +343,19 @@ error_write(
     }
     const struct json_value *error = json_value_member(root, SPAN("error"));
     for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++) {
-        ids_add(ids, text_of(json_value_member(error, span_from_cstr(objects[i])), SPAN("id")));
+        ids_add(
+            ids,
+            json_value_member_text(
+                json_value_member(error, span_from_cstr(objects[i])), SPAN("id")));
     }
-    ids_add(ids, text_of(error, SPAN("charge")));
+    ids_add(ids, json_value_member_text(error, SPAN("charge")));
     json_object_begin(json);
-    json_member_text_or_null(json, "code", text_of(error, SPAN("code")));
-    json_member_text_or_null(json, "decline_code", text_of(error, SPAN("decline_code")));
+    json_member_text_or_null(json, "code", json_value_member_text(error, SPAN("code")));
     json_member_text_or_null(
-        json, "param", known_part(request->route, text_of(error, SPAN("param"))));
-    json_member_text_or_null(json, "type", text_of(error, SPAN("type")));
+        json, "decline_code", json_value_member_text(error, SPAN("decline_code")));
+    json_member_text_or_null(
+        json, "param", known_part(request->route, json_value_member_text(error, SPAN("param"))));
+    json_member_text_or_null(json, "type", json_value_member_text(error, SPAN("type")));
     json_object_end(json);
 }
 

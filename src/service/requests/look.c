@@ -59,14 +59,6 @@ struct look {
 /* --------------------------------------------------------------------------------------- entries
  */
 
-static struct span
-text_of(const struct json_value *entry, struct span name)
-{
-    struct span text = SPAN_EMPTY;
-    const struct json_value *member = json_value_member(entry, name);
-    return member != NULL && json_value_text(member, &text) == ERR_OK ? text : SPAN_EMPTY;
-}
-
 static int64_t
 number_of(const struct json_value *entry, struct span name)
 {
@@ -96,10 +88,12 @@ matches(struct look *look, const struct json_value *entry)
     look->last_created = created;
     return status >= look->status_min && status <= look->status_max &&
            created >= look->created_min && created <= look->created_max &&
-           (look->method.size == 0 || span_equal(text_of(entry, SPAN("method")), look->method)) &&
-           (look->path.size == 0 || span_starts_with(text_of(entry, SPAN("path")), look->path)) &&
+           (look->method.size == 0 ||
+            span_equal(json_value_member_text(entry, SPAN("method")), look->method)) &&
+           (look->path.size == 0 ||
+            span_starts_with(json_value_member_text(entry, SPAN("path")), look->path)) &&
            (look->key.size == 0 ||
-            span_equal(text_of(entry, SPAN("idempotency_key")), look->key)) &&
+            span_equal(json_value_member_text(entry, SPAN("idempotency_key")), look->key)) &&
            (look->object.size == 0 || has_object(entry, look->object));
 }
 
@@ -164,7 +158,8 @@ look_through(struct look *look, struct span text)
     bool passed = look->cursor.size == 0;
     for (uint32_t i = 0; i < count && !look->is_full; i++) {
         const struct json_value *entry = entries[look->toward_newer ? i : count - 1 - i];
-        bool is_cursor = !passed && span_equal(text_of(entry, SPAN("id")), look->cursor);
+        bool is_cursor =
+            !passed && span_equal(json_value_member_text(entry, SPAN("id")), look->cursor);
         if (is_cursor ? look->alone : passed && matches(look, entry)) {
             TRY(take(look, raw_of(text, entry)));
         }

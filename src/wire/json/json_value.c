@@ -135,3 +135,11 @@ json_value_text(const struct json_value *value, struct span *ret_text)
     *ret_text = value->text;
     return ERR_OK;
 }
+
+struct span
+json_value_member_text(const struct json_value *object, struct span name)
+{
+    struct span text = SPAN_EMPTY;
+    err_t error = json_value_text(json_value_member(object, name), &text);
+    return error == ERR_OK ? text : SPAN_EMPTY;
+}

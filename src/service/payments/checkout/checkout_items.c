@@ -199,14 +199,6 @@ payments_checkout_items_take(struct resource_op *op, struct payments_checkout *c
 
 /* --------------------------------------------------------------------------------- stored --- */
 
-static struct span
-text_of(const struct json_value *item, struct span name)
-{
-    struct span text = SPAN_EMPTY;
-    err_t error = json_value_text(json_value_member(item, name), &text);
-    return error == ERR_OK ? text : SPAN_EMPTY;
-}
-
 err_t
 payments_checkout_items_read(
     struct arena *arena,
@@ -225,9 +217,9 @@ payments_checkout_items_read(
             return ERR_CORRUPT;
         }
         struct payments_checkout_item *item = &ret_items->at[ret_items->count++];
-        item->id = text_of(value, SPAN("id"));
-        item->name = text_of(value, SPAN("name"));
-        item->description = text_of(value, SPAN("description"));
+        item->id = json_value_member_text(value, SPAN("id"));
+        item->name = json_value_member_text(value, SPAN("name"));
+        item->description = json_value_member_text(value, SPAN("description"));
         TRY(json_value_i64(json_value_member(value, SPAN("unit_amount")), &item->unit_amount));
         TRY(json_value_i64(json_value_member(value, SPAN("quantity")), &item->quantity));
     }

@@ -120,14 +120,6 @@ kind_of(struct payments_flow *flow)
                : PAYMENTS_CHECKOUT_PAGE_FORM;
 }
 
-static struct span
-text_of(const struct json_value *object, struct span name)
-{
-    struct span text = SPAN_EMPTY;
-    err_t error = json_value_text(json_value_member(object, name), &text);
-    return error == ERR_OK ? text : SPAN_EMPTY;
-}
-
 /* Why the last try failed, if it did and nobody has tried since. */
 static void
 read_last_error(const struct payments_flow *flow, struct payments_checkout_errors *errors)
@@ -144,7 +136,9 @@ read_last_error(const struct payments_flow *flow, struct payments_checkout_error
         return;
     }
     payments_checkout_errors_of_try(
-        text_of(root, SPAN("code")), text_of(root, SPAN("decline_code")), errors);
+        json_value_member_text(root, SPAN("code")),
+        json_value_member_text(root, SPAN("decline_code")),
+        errors);
 }
 
 static err_t

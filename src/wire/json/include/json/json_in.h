@@ -77,4 +77,7 @@ MUST_USE err_t json_value_u128(const struct json_value *value, u128 *ret_number)
 MUST_USE err_t json_value_bool(const struct json_value *value, bool *ret_boolean);
 MUST_USE err_t json_value_text(const struct json_value *value, struct span *ret_text);
 
+/* The member's text; empty if it is none, or not there. */
+struct span json_value_member_text(const struct json_value *object, struct span name);
+
 #endif
