@@ -1,37 +1,12 @@
 #include "cidr.h"
 
 #include "base/assert.h"
+#include "base/ip.h"
 
 #include <arpa/inet.h>
 #include <string.h>
 
-static const uint8_t v4_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-
 #define V4_BITS 96
-
-bool
-gateway_ip_is_v4(const uint8_t ip[16])
-{
-    return memcmp(ip, v4_prefix, sizeof(v4_prefix)) == 0;
-}
-
-static err_t
-numeric(struct span text, uint8_t ret_ip[16])
-{
-    char memory[GATEWAY_IP_TEXT_SIZE];
-    uint8_t v4[4];
-    if (text.size == 0 || text.size >= sizeof(memory) || span_find(text, '\0', 0) < text.size) {
-        return ERR_INVALID;
-    }
-    memcpy(memory, text.data, text.size);
-    memory[text.size] = '\0';
-    if (inet_pton(AF_INET, memory, v4) == 1) {
-        memcpy(ret_ip, v4_prefix, sizeof(v4_prefix));
-        memcpy(ret_ip + sizeof(v4_prefix), v4, sizeof(v4));
-        return ERR_OK;
-    }
-    return inet_pton(AF_INET6, memory, ret_ip) == 1 ? ERR_OK : ERR_INVALID;
-}
 
 static bool
 is_port(struct span text)
@@ -52,7 +27,7 @@ gateway_ip_parse(struct span text, uint8_t ret_ip[16])
         if (!good || span_find(inside, ':', 0) == inside.size) {
             return ERR_INVALID;
         }
-        return numeric(inside, ret_ip);
+        return ip_parse(inside, ret_ip);
     }
     size_t colon = span_find(text, ':', 0);
     bool one_colon = colon < text.size && span_find(text, ':', colon + 1) == text.size;
@@ -62,7 +37,7 @@ gateway_ip_parse(struct span text, uint8_t ret_ip[16])
         }
         text = span_slice(text, 0, colon);
     }
-    return numeric(text, ret_ip);
+    return ip_parse(text, ret_ip);
 }
 
 static bool
@@ -81,7 +56,7 @@ gateway_cidr_parse(struct span text, struct gateway_cidr *ret_cidr)
 {
     size_t slash = span_find(text, '/', 0);
     struct gateway_cidr cidr = {.bits = 128};
-    TRY(numeric(span_slice(text, 0, slash), cidr.ip));
+    TRY(ip_parse(span_slice(text, 0, slash), cidr.ip));
     if (slash < text.size) {
         struct span digits = span_slice(text, slash + 1, text.size);
         bool v4 = span_find(text, ':', 0) == text.size;
@@ -124,7 +99,7 @@ gateway_cidr_any(const struct gateway_cidr *cidrs, size_t count, const uint8_t i
 size_t
 gateway_ip_format(const uint8_t ip[16], char out[GATEWAY_IP_TEXT_SIZE])
 {
-    bool v4 = gateway_ip_is_v4(ip);
+    bool v4 = ip_is_v4(ip);
     const char *text =
         inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? ip + 12 : ip, out, GATEWAY_IP_TEXT_SIZE);
     ASSERT(text != NULL);

@@ -24,6 +24,5 @@ bool gateway_cidr_any(const struct gateway_cidr *cidrs, size_t count, const uint
 /* "203.0.113.7" or "2001:db8::1" and a zero; returns the length. */
 #define GATEWAY_IP_TEXT_SIZE 48
 size_t gateway_ip_format(const uint8_t ip[16], char out[GATEWAY_IP_TEXT_SIZE]);
-bool gateway_ip_is_v4(const uint8_t ip[16]);
 
 #endif

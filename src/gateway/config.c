@@ -1,6 +1,7 @@
 #include "config_read.h"
 
 #include "base/assert.h"
+#include "base/ip.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +33,7 @@ listen_address_covers(const struct listen_address *a, const struct listen_addres
     static const uint8_t any[16];
     static const uint8_t any_v4[16] = {[10] = 0xff, [11] = 0xff};
     return memcmp(a->ip, b->ip, sizeof(a->ip)) == 0 || memcmp(a->ip, any, sizeof(any)) == 0 ||
-           (memcmp(a->ip, any_v4, sizeof(any_v4)) == 0 && gateway_ip_is_v4(b->ip));
+           (memcmp(a->ip, any_v4, sizeof(any_v4)) == 0 && ip_is_v4(b->ip));
 }
 
 /* Whether only one of the two can be listened at. Both were parsed before. */

@@ -1,6 +1,7 @@
 #include "forwarded.h"
 
 #include "base/assert.h"
+#include "base/ip.h"
 
 #include <string.h>
 
@@ -255,7 +256,7 @@ gateway_forwarded_write(const struct gateway_forwarded *forwarded, struct buf *o
     for (uint32_t i = 0; i < forwarded->hop_count; i++) {
         char text[GATEWAY_IP_TEXT_SIZE];
         size_t size = gateway_ip_format(forwarded->hops[i], text);
-        bool v4 = gateway_ip_is_v4(forwarded->hops[i]);
+        bool v4 = ip_is_v4(forwarded->hops[i]);
         buf_append_cstr(out, i == 0 ? "for=" : ", for=");
         buf_append_cstr(out, v4 ? "" : "\"[");
         buf_append(out, text, size);

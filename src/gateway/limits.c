@@ -6,6 +6,7 @@
 #include "gateway_private.h"
 
 #include "base/assert.h"
+#include "base/ip.h"
 
 #include <string.h>
 
@@ -48,7 +49,7 @@ static struct span
 client_network(const struct gateway_request *request)
 {
     const uint8_t *ip = request->forwarded.hops[0];
-    return span_of(ip, gateway_ip_is_v4(ip) ? 16 : 8);
+    return span_of(ip, ip_is_v4(ip) ? 16 : 8);
 }
 
 static void

@@ -63,7 +63,7 @@ PURE_SYMBOLS = [
 PREFIXES = {
     "base": [
         "assert_", "err_", "span_", "buf_", "arena_", "map_", "hash_", "u128_", "id_", "machine_",
-        "base64_", "money_", "currency_", "settings_", "list_",
+        "base64_", "ip_", "money_", "currency_", "settings_", "list_",
     ],
     "store": ["store_", "journal_", "snapshot_"],
     "engine": ["engine_", "ledger_engine_"],

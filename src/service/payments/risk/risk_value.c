@@ -1,6 +1,7 @@
 #include "risk_value.h"
 
 #include "base/assert.h"
+#include "base/ip.h"
 
 #include <string.h>
 
@@ -118,120 +119,13 @@ is_email(struct span text)
 
 /* -------------------------------------------------------------------------------- addresses --- */
 
-/* Four decimal numbers (RFC 3986 section 3.2.2, IPv4address). */
-static bool
-read_ipv4(struct span text, uint8_t out[4])
-{
-    for (int i = 0; i < 4; i++) {
-        uint64_t number;
-        bool last = i == 3;
-        if ((span_find(text, '.', 0) == text.size) != last) {
-            return false;
-        }
-        struct span part = span_cut(&text, '.');
-        bool padded = part.size > 1 && part.data[0] == '0';
-        if (padded || part.size > 3 || !span_parse_u64(part, &number) || number > 255) {
-            return false;
-        }
-        out[i] = (uint8_t)number;
-    }
-    return true;
-}
-
-struct groups {
-    uint8_t bytes[16];
-    size_t size;
-    size_t gap; /* where "::" stood; 17: nowhere */
-};
-
-/* One to four hexadecimal digits. */
-static bool
-read_group(struct span text, struct groups *groups)
-{
-    unsigned number = 0;
-    if (text.size == 0 || text.size > 4 || groups->size > 14) {
-        return false;
-    }
-    for (size_t i = 0; i < text.size; i++) {
-        int digit = span_hex_digit(text.data[i]);
-        if (digit < 0) {
-            return false;
-        }
-        number = number << 4 | (unsigned)digit;
-    }
-    groups->bytes[groups->size++] = (uint8_t)(number >> 8);
-    groups->bytes[groups->size++] = (uint8_t)number;
-    return true;
-}
-
-static bool
-read_groups(struct span text, struct groups *groups)
-{
-    if (span_starts_with(text, SPAN("::"))) {
-        groups->gap = 0;
-        text = span_slice(text, 2, text.size);
-    }
-    while (text.size > 0) {
-        size_t colon = span_find(text, ':', 0);
-        struct span part = span_slice(text, 0, colon);
-        bool last = colon == text.size;
-        if (last && span_find(part, '.', 0) < part.size) {
-            bool fits = groups->size <= 12 && read_ipv4(part, groups->bytes + groups->size);
-            groups->size += 4;
-            return fits;
-        }
-        if (!read_group(part, groups)) {
-            return false;
-        }
-        text = span_slice(text, colon + !last, text.size);
-        if (!last && text.size == 0) {
-            return false;
-        }
-        if (!last && text.data[0] == ':') {
-            if (groups->gap != 17) {
-                return false;
-            }
-            groups->gap = groups->size;
-            text = span_slice(text, 1, text.size);
-        }
-    }
-    return true;
-}
-
-/* RFC 4291 section 2.2; one of IPv4 is kept as the IPv6 address that stands for it. */
-static bool
-read_address(struct span text, uint8_t out[16])
-{
-    struct groups groups = {.gap = 17};
-    memset(out, 0, 16);
-    if (read_ipv4(text, out + 12)) {
-        out[10] = 0xff;
-        out[11] = 0xff;
-        return true;
-    }
-    if (!read_groups(text, &groups)) {
-        return false;
-    }
-    if (groups.gap == 17) {
-        memcpy(out, groups.bytes, 16);
-        return groups.size == 16;
-    }
-    if (groups.size > 14) {
-        return false;
-    }
-    size_t behind = groups.size - groups.gap;
-    memcpy(out, groups.bytes, groups.gap);
-    memcpy(out + 16 - behind, groups.bytes + groups.gap, behind);
-    return true;
-}
-
 static bool
 address_value(struct span text, struct arena *arena, struct span *ret_value)
 {
     static const char digits[] = "0123456789abcdef";
     uint8_t bytes[16];
     char out[32];
-    if (!read_address(text, bytes)) {
+    if (ip_parse(text, bytes) != ERR_OK) {
         return false;
     }
     for (size_t i = 0; i < sizeof(bytes); i++) {
