@@ -35,7 +35,7 @@ struct t_bench {
     bool partial;                   /* it authorizes a part */
     struct port_rail_notice notice; /* that it tells */
     struct span evidence;           /* that it is to get */
-    bool got_evidence;
+    _Atomic bool got_evidence;      /* told again, it says so again while the test reads */
     struct port_network_request request;
     struct port_rail_request rail;
     sem_t done;
