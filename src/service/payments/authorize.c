@@ -19,13 +19,14 @@
  *     refused                    documents: attempt reversing; rail: void; then as declined.
  *                                A wallet's payment has no rail to reverse: declined at once.
  *                                A void that the rail declines leaves an item (suspense.c)
- *   finish                       documents: charge, transaction, events, key       (4)
+ *   the end (authorize_end.c)    documents: charge, transaction, events, key       (4)
  *
  * Whoever finds the attempt open at (1) to (4) calls payments_authorize_resume, which asks the
  * rail what it knows and goes on from there.
  */
+#include "authorize.h"
+
 #include "descriptor.h"
-#include "flow.h"
 #include "method.h"
 #include "risk/risk.h"
 
@@ -36,235 +37,6 @@
 
 static void reverse(struct payments_flow *flow);
 
-/* --------------------------------------------------------------------------- ways to answer --- */
-
-void
-payments_answer_intent(struct payments_flow *flow)
-{
-    if (flow->page) {
-        payments_page_answer(flow);
-        return;
-    }
-    resource_answer_object(flow->op, &payments_intent_type, flow->intent);
-}
-
-void
-payments_answer_unknown(struct payments_flow *flow)
-{
-    struct payments_intent *intent = flow->intent;
-    intent->due = payments_attempt_again(flow->op, &intent->attempt);
-    err_t error = resource_save(flow->op, &payments_intent_type, intent);
-    if (error != ERR_OK) {
-        resource_internal(flow->op, error, "intent");
-        return;
-    }
-    payments_answer_intent(flow);
-}
-
-void
-payments_fail_state(struct payments_flow *flow, const char *verb, const char *param)
-{
-    struct span message = arena_format(
-        resource_op_arena(flow->op),
-        "You cannot %s%s%s%s this PaymentIntent because it has a status of %.*s.",
-        verb,
-        param != NULL ? " the " : "",
-        param != NULL ? param : "",
-        param != NULL ? " of" : "",
-        SPAN_PRINTF(payments_intent_shown_status(flow->intent)));
-    struct resource_error error = {
-        .status = 400,
-        .type = "invalid_request_error",
-        .code = "payment_intent_unexpected_state",
-        .param = param != NULL ? span_from_cstr(param) : SPAN_EMPTY,
-        .message = message,
-        .payment_intent_json = resource_render_shown(flow->op, &payments_intent_type, flow->intent),
-    };
-    resource_fail(flow->op, &error);
-}
-
-/* ------------------------------------------------------------------------------ (4) the end --- */
-
-/* Asked when an attempt begins; from then on `capture_before` says it, whatever is changed. */
-bool
-payments_captures_later(const struct payments_flow *flow)
-{
-    const struct payments_intent *intent = flow->intent;
-    return span_equal_cstr(intent->capture_method, "manual") ||
-           (span_equal_cstr(intent->card_capture_method, "manual") &&
-            strcmp(payments_method_type_name(flow->method), "card") == 0);
-}
-
-/* What is agreed about the card: the option of the card goes before that of the intent. */
-static struct span
-agreed_usage(const struct payments_intent *intent)
-{
-    return intent->card_setup_future_usage.size != 0 ? intent->card_setup_future_usage
-                                                     : intent->setup_future_usage;
-}
-
-/* A payment that went well leaves the card with its customer, if that was agreed. */
-static err_t
-keep_method(struct payments_flow *flow)
-{
-    struct span usage = agreed_usage(flow->intent);
-    bool off_session = span_equal_cstr(usage, "off_session");
-    bool on_session = span_equal_cstr(usage, "on_session");
-    const struct payments_method_news news = {
-        .customer = off_session || on_session ? flow->intent->customer : SPAN_EMPTY,
-        .agreement = off_session ? flow->charge->authorization : SPAN_EMPTY,
-    };
-    return payments_method_learn(flow, &news);
-}
-
-static err_t
-keep_checks(struct payments_flow *flow)
-{
-    const struct payments_method_news nothing = {.customer = SPAN_EMPTY};
-    return payments_method_learn(flow, &nothing);
-}
-
-static err_t
-save_approved(struct payments_flow *flow)
-{
-    struct payments_intent *intent = flow->intent;
-    struct payments_charge *charge = flow->charge;
-    struct resource_op *op = flow->op;
-    bool captured = intent->capture_before == 0;
-    int64_t amount = intent->attempt.amount;
-    int64_t card_part = payments_split_rest(flow);
-    enum payments_intent_status status = PAYMENTS_PROCESSING;
-    bool legal = payments_intent_move(
-        payments_intent_status_parse(intent->status),
-        captured ? PAYMENTS_MOVE_CAPTURED : PAYMENTS_MOVE_AUTHORIZED,
-        &status);
-    ASSERT(legal);
-    if (captured) {
-        charge->captured = true;
-        charge->amount_captured = amount;
-        charge->booked_by = payments_hex(op, resource_derived_id(flow->attempt_id, "payment"));
-        intent->amount_received = amount;
-        const struct payments_balance_transaction entry = {
-            .type = SPAN("charge"),
-            .source = charge->header.id,
-            .amount = card_part,
-            .fee = intent->attempt.fee,
-            .release_due = payments_release_at(flow),
-        };
-        TRY(payments_balance_transaction_add(flow, &entry, &charge->balance_transaction));
-        TRY(payments_charge_split_captured(flow, amount - card_part, "wallet payment"));
-        TRY(payments_destination_transaction_add(flow, amount));
-    } else {
-        intent->amount_capturable = amount;
-    }
-    intent->status = span_from_cstr(payments_intent_status_name(status));
-    intent->payment_method = flow->method->header.id;
-    intent->latest_charge = charge->header.id;
-    intent->last_payment_error = SPAN_EMPTY;
-    intent->due = captured ? 0 : intent->capture_before;
-    payments_risk_ended(flow, true);
-    payments_attempt_close(&intent->attempt);
-    if (captured) {
-        TRY(payments_participants_commit(flow, amount));
-    }
-    TRY(keep_method(flow));
-    TRY(resource_save(op, &payments_charge_type, charge));
-    TRY(resource_save(op, &payments_intent_type, intent));
-    TRY(resource_emit(op, "charge.succeeded", &payments_charge_type, charge, SPAN_EMPTY));
-    TRY(resource_emit(
-        op,
-        captured ? "payment_intent.succeeded" : "payment_intent.amount_capturable_updated",
-        &payments_intent_type,
-        intent,
-        SPAN_EMPTY));
-    return payments_checkout_follow(flow);
-}
-
-static void
-finish_approved(struct payments_flow *flow)
-{
-    FAULT_POINT("authorize-before-finish");
-    if (!payments_charge_build(flow)) {
-        return;
-    }
-    err_t error = save_approved(flow);
-    if (error != ERR_OK) {
-        resource_internal(flow->op, error, "payment");
-        return;
-    }
-    if (flow->page) {
-        payments_page_answer(flow);
-        return;
-    }
-    resource_answer_emitted(flow->op, &payments_intent_type, flow->intent);
-}
-
-static err_t
-save_declined(struct payments_flow *flow, struct span message)
-{
-    struct payments_intent *intent = flow->intent;
-    struct resource_op *op = flow->op;
-    enum payments_intent_status status = PAYMENTS_PROCESSING;
-    bool legal = payments_intent_move(
-        payments_intent_status_parse(intent->status), PAYMENTS_MOVE_DECLINED, &status);
-    ASSERT(legal);
-    flow->charge->failure_message = message;
-    intent->status = span_from_cstr(payments_intent_status_name(status));
-    intent->latest_charge = flow->charge->header.id;
-    intent->last_payment_error = payments_card_error(flow, message);
-    intent->payment_method = SPAN_EMPTY;
-    intent->capture_before = 0;
-    intent->due = 0;
-    payments_risk_ended(flow, false);
-    payments_attempt_close(&intent->attempt);
-    if (flow->void_refused) {
-        TRY(payments_suspense_add_void(flow));
-    }
-    TRY(payments_participants_abort(flow));
-    TRY(keep_checks(flow));
-    TRY(resource_save(op, &payments_charge_type, flow->charge));
-    TRY(resource_save(op, &payments_intent_type, intent));
-    TRY(resource_emit(op, "charge.failed", &payments_charge_type, flow->charge, SPAN_EMPTY));
-    return resource_emit(
-        op, "payment_intent.payment_failed", &payments_intent_type, intent, SPAN_EMPTY);
-}
-
-static void
-finish_declined(struct payments_flow *flow)
-{
-    FAULT_POINT("authorize-before-decline");
-    const struct port_rail_answer *answer = &flow->rail.answer;
-    struct span message =
-        flow->decline_message.size != 0 ? flow->decline_message : payments_decline_message(answer);
-    if (!payments_charge_build(flow)) {
-        return;
-    }
-    err_t failure = save_declined(flow, message);
-    if (failure != ERR_OK) {
-        resource_internal(flow->op, failure, "payment");
-        return;
-    }
-    payments_wallet_release(flow);
-    if (flow->page) {
-        payments_page_answer(flow);
-        return;
-    }
-    struct resource_error error = {
-        .status = 402,
-        .type = "card_error",
-        .code = answer->error_code,
-        .decline_code = answer->decline_code,
-        .advice_code = answer->advice_code,
-        .network_code = answer->network_code,
-        .message = message,
-        .charge = flow->charge->header.id,
-        .payment_intent_json = resource_render_shown(flow->op, &payments_intent_type, flow->intent),
-        .payment_method_json = resource_render_shown(flow->op, &payments_method_type, flow->method),
-        .executed = true,
-    };
-    resource_fail(flow->op, &error);
-}
-
 /* --------------------------------------------------------------------------------- reversal --- */
 
 static void
@@ -274,14 +46,14 @@ reversed(struct payments_flow *flow)
     case PORT_RAIL_APPROVED:
     case PORT_RAIL_NOT_FOUND:
         payments_decline_processing_error(flow);
-        payments_split_abort(flow, finish_declined);
+        payments_split_abort(flow, payments_authorize_declined);
         return;
     case PORT_RAIL_DECLINED:
     case PORT_RAIL_FAILED:
         /* For a person to settle with the network: save_declined says so. */
         flow->void_refused = true;
         payments_decline_processing_error(flow);
-        payments_split_abort(flow, finish_declined);
+        payments_split_abort(flow, payments_authorize_declined);
         return;
     case PORT_RAIL_PENDING:
     case PORT_RAIL_UNKNOWN:
@@ -320,12 +92,12 @@ posted(struct payments_flow *flow, enum payments_posting posting)
 {
     switch (posting) {
     case PAYMENTS_POSTED:
-        finish_approved(flow);
+        payments_authorize_approved(flow);
         return;
     case PAYMENTS_POSTING_REFUSED:
         if (payments_by_wallet(flow)) {
             payments_wallet_decline_of_books(flow);
-            finish_declined(flow);
+            payments_authorize_declined(flow);
         } else {
             reverse(flow);
         }
@@ -353,44 +125,6 @@ post(struct payments_flow *flow)
 }
 
 /* ----------------------------------------------------------------------------- (2) the rail --- */
-
-static err_t
-save_challenged(struct payments_flow *flow)
-{
-    struct payments_intent *intent = flow->intent;
-    enum payments_intent_status status = PAYMENTS_PROCESSING;
-    bool legal = payments_intent_move(
-        payments_intent_status_parse(intent->status), PAYMENTS_MOVE_CHALLENGED, &status);
-    ASSERT(legal);
-    intent->status = span_from_cstr(payments_intent_status_name(status));
-    intent->payment_method = flow->method->header.id;
-    intent->last_payment_error = SPAN_EMPTY;
-    intent->capture_before = 0;
-    intent->due = intent->challenge.expires;
-    payments_attempt_close(&intent->attempt);
-    TRY(payments_participants_abort(flow));
-    TRY(keep_checks(flow));
-    TRY(resource_save(flow->op, &payments_intent_type, intent));
-    return resource_emit(
-        flow->op, "payment_intent.requires_action", &payments_intent_type, intent, SPAN_EMPTY);
-}
-
-static void
-finish_challenged(struct payments_flow *flow)
-{
-    FAULT_POINT("authorize-before-challenge");
-    if (!payments_challenge_open(flow, &flow->intent->challenge, flow->intent->header.id)) {
-        return;
-    }
-    payments_charge_checks(flow);
-    err_t error = save_challenged(flow);
-    if (error != ERR_OK) {
-        resource_internal(flow->op, error, "challenge");
-        return;
-    }
-    payments_wallet_release(flow);
-    payments_answer_intent(flow);
-}
 
 static void attempt_is_durable(struct resource_op *op);
 
@@ -424,10 +158,10 @@ answered(struct payments_flow *flow)
     case PORT_RAIL_DECLINED:
     case PORT_RAIL_FAILED:
         flow->rail.answer.outcome = PORT_RAIL_DECLINED;
-        payments_split_abort(flow, finish_declined);
+        payments_split_abort(flow, payments_authorize_declined);
         return;
     case PORT_RAIL_CHALLENGE:
-        payments_split_keep(flow, finish_challenged);
+        payments_split_keep(flow, payments_authorize_challenged);
         return;
     case PORT_RAIL_PENDING:
     case PORT_RAIL_UNKNOWN:
@@ -448,6 +182,23 @@ answered(struct payments_flow *flow)
         return;
     }
     UNREACHABLE();
+}
+
+/* Asked when an attempt begins; from then on `capture_before` says it, whatever is changed. */
+bool
+payments_captures_later(const struct payments_flow *flow)
+{
+    const struct payments_intent *intent = flow->intent;
+    return span_equal_cstr(intent->capture_method, "manual") ||
+           (span_equal_cstr(intent->card_capture_method, "manual") &&
+            strcmp(payments_method_type_name(flow->method), "card") == 0);
+}
+
+struct span
+payments_agreed_usage(const struct payments_intent *intent)
+{
+    return intent->card_setup_future_usage.size != 0 ? intent->card_setup_future_usage
+                                                     : intent->setup_future_usage;
 }
 
 bool
@@ -483,7 +234,7 @@ ask_rail(struct payments_flow *flow)
     struct resource_op *op = flow->op;
     const struct payments_intent *intent = flow->intent;
     if (flow->rail.answer.outcome == PORT_RAIL_DECLINED) {
-        payments_split_abort(flow, finish_declined); /* a participant has refused */
+        payments_split_abort(flow, payments_authorize_declined); /* a participant has refused */
         return;
     }
     bool refuses_action = false;
@@ -500,7 +251,7 @@ ask_rail(struct payments_flow *flow)
     /* A rule asks of holders who are there: the others agreed to it before. */
     flow->rail.wants_proof = payments_wants_proof(intent->request_three_d_secure) ||
                              (flow->risk.wants_proof && flow->rail.may_challenge);
-    flow->rail.sets_up = span_equal_cstr(agreed_usage(intent), "off_session");
+    flow->rail.sets_up = span_equal_cstr(payments_agreed_usage(intent), "off_session");
     flow->rail.statement_descriptor = payments_descriptor(
         resource_op_arena(op), intent->statement_descriptor, intent->statement_descriptor_suffix);
     payments_rail_call(flow, answered);
@@ -510,7 +261,7 @@ static void
 ask_participants(struct payments_flow *flow)
 {
     if (flow->rail.answer.outcome == PORT_RAIL_DECLINED) {
-        finish_declined(flow); /* the wallet has refused its part: SPLIT-3 */
+        payments_authorize_declined(flow); /* the wallet has refused its part: SPLIT-3 */
         return;
     }
     payments_participants_prepare(flow, ask_rail);
@@ -559,7 +310,7 @@ reserved(struct payments_flow *flow)
     if (error != ERR_OK) {
         resource_internal(flow->op, error, "intent");
     } else if (flow->rail.answer.outcome == PORT_RAIL_DECLINED) {
-        finish_declined(flow);
+        payments_authorize_declined(flow);
     } else {
         resource_after_commit(flow->op, attempt_is_durable);
     }
@@ -671,7 +422,7 @@ payments_authorize_resume(struct payments_flow *flow)
         return;
     }
     if (!may_go_on) {
-        finish_declined(flow);
+        payments_authorize_declined(flow);
         return;
     }
     flow->rail.operation = PORT_RAIL_REPORT;

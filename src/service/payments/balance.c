@@ -1,5 +1,6 @@
 /* GET /v1/balance: read from the ledger, never from a counter beside it. */
 #include "flow.h"
+#include "handlers.h"
 
 #include "base/list.h"
 #include "json/json.h"

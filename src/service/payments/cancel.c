@@ -9,6 +9,7 @@
  *   finish                     documents: intent canceled, events, key         (4)
  */
 #include "flow.h"
+#include "handlers.h"
 
 #include "base/assert.h"
 #include "os/fault.h"

@@ -16,6 +16,7 @@
  * with the merchant, and the charge names no destination.
  */
 #include "flow.h"
+#include "handlers.h"
 
 #include "base/assert.h"
 #include "os/fault.h"

@@ -1,5 +1,6 @@
 /* Charges and balance transactions: made by the flows, shown by the routes. */
 #include "flow.h"
+#include "handlers.h"
 
 #include "base/assert.h"
 #include "resource/pages.h"

@@ -1,5 +1,6 @@
 /* Customers: who pays, for merchants that remember them. */
 #include "flow.h"
+#include "handlers.h"
 #include "method.h"
 #include "resource/pages.h"
 

@@ -506,17 +506,8 @@ bool payments_intent_load(struct payments_flow *flow, struct span id);
 /* The same for an id that a parameter named. */
 bool payments_intent_load_of(struct payments_flow *flow, const char *param, struct span id);
 
-/* Saves the intent and schedules the sweeper, because the outcome is unknown; then answers with
- * the intent, whose status shows as processing. */
-void payments_answer_unknown(struct payments_flow *flow);
-/* Answers with the intent as it is. */
-void payments_answer_intent(struct payments_flow *flow);
 /* The first of these parameters, of which NULL is behind the last, that is given; NULL: none. */
 const char *payments_first_given(struct resource_op *op, const char *const *names);
-/* payment_intent_unexpected_state, 400, with the intent. `param`: what cannot be changed; may be
- * NULL. */
-void payments_fail_state(struct payments_flow *flow, const char *verb, const char *param);
-
 /* Does a publishable caller know the secret? False if answered. */
 bool payments_may_touch(struct payments_flow *flow, struct span client_secret, const char *object);
 /* `address` and `shipping`, if they are given: the hash as it is to be shown, or empty. */
@@ -532,6 +523,17 @@ bool payments_card_option(
 /* automatic_payment_methods as JSON; false if answered. */
 bool payments_automatic_methods(struct resource_op *op, struct span *ret_methods);
 extern const char *const payments_three_d_secure_values[];
+
+/* --- answer.c --- */
+
+/* Saves the intent and schedules the sweeper, because the outcome is unknown; then answers with
+ * the intent, whose status shows as processing. */
+void payments_answer_unknown(struct payments_flow *flow);
+/* Answers with the intent as it is. */
+void payments_answer_intent(struct payments_flow *flow);
+/* payment_intent_unexpected_state, 400, with the intent. `param`: what cannot be changed; may be
+ * NULL. */
+void payments_fail_state(struct payments_flow *flow, const char *verb, const char *param);
 
 /* --- setup.c, setup_confirm.c --- */
 
@@ -552,61 +554,5 @@ void payments_sweeper_start(struct payments *payments);
 void payments_settle_sweep(struct payments *payments);
 void payments_reconciler_start(struct payments *payments);
 void payments_reconciler_destroy(struct payments *payments);
-
-/* --- handlers, named in routes.c, routes_qr.c and routes_setup.c --- */
-
-void payments_intent_create(struct resource_op *op);
-void payments_payer_approve(struct resource_op *op);
-void payments_payer_reject(struct resource_op *op);
-void payments_qr_code_create(struct resource_op *op);
-void payments_qr_code_retrieve(struct resource_op *op);
-void payments_qr_code_update(struct resource_op *op);
-void payments_qr_code_list(struct resource_op *op);
-void payments_qr_decode(struct resource_op *op);
-void payments_qr_pay(struct resource_op *op);
-void payments_qr_page_show(struct resource_op *op);
-void payments_intent_retrieve(struct resource_op *op);
-void payments_intent_trace(struct resource_op *op); /* trace.c */
-void payments_intent_update(struct resource_op *op);
-void payments_intent_list(struct resource_op *op);
-void payments_intent_search(struct resource_op *op);
-void payments_intent_confirm(struct resource_op *op);
-void payments_intent_capture(struct resource_op *op);
-void payments_intent_cancel(struct resource_op *op);
-void payments_intent_increment(struct resource_op *op);
-void payments_page_show(struct resource_op *op);
-void payments_page_submit(struct resource_op *op);
-void payments_setup_create(struct resource_op *op);
-void payments_setup_retrieve(struct resource_op *op);
-void payments_setup_update(struct resource_op *op);
-void payments_setup_list(struct resource_op *op);
-void payments_setup_confirm(struct resource_op *op);
-void payments_setup_cancel(struct resource_op *op);
-void payments_setup_attempt_list(struct resource_op *op);
-void payments_method_create(struct resource_op *op);
-void payments_method_retrieve(struct resource_op *op);
-void payments_method_update(struct resource_op *op);
-void payments_method_list(struct resource_op *op);
-void payments_method_attach(struct resource_op *op);
-void payments_method_detach(struct resource_op *op);
-void payments_customer_create(struct resource_op *op);
-void payments_customer_retrieve(struct resource_op *op);
-void payments_customer_update(struct resource_op *op);
-void payments_customer_delete(struct resource_op *op);
-void payments_customer_list(struct resource_op *op);
-void payments_customer_search(struct resource_op *op);
-void payments_customer_method_list(struct resource_op *op);
-void payments_customer_method_retrieve(struct resource_op *op);
-void payments_charge_retrieve(struct resource_op *op);
-void payments_charge_update(struct resource_op *op);
-void payments_charge_list(struct resource_op *op);
-void payments_charge_search(struct resource_op *op);
-void payments_refund_create(struct resource_op *op);
-void payments_refund_retrieve(struct resource_op *op);
-void payments_refund_update(struct resource_op *op);
-void payments_refund_list(struct resource_op *op);
-void payments_balance_retrieve(struct resource_op *op);
-void payments_balance_transaction_retrieve(struct resource_op *op);
-void payments_balance_transaction_list(struct resource_op *op);
 
 #endif

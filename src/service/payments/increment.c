@@ -13,6 +13,7 @@
  * authorization any more has answered no.
  */
 #include "flow.h"
+#include "handlers.h"
 
 #include "base/assert.h"
 #include "os/fault.h"

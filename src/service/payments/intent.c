@@ -1,6 +1,7 @@
 /* Payment intents: create, retrieve, list, and the door to confirmation. */
 #include "intent.h"
 
+#include "handlers.h"
 #include "method.h"
 
 #include "base/assert.h"

@@ -1,6 +1,7 @@
 /* Payment intents: an update, which may begin the payment anew. */
 #include "intent.h"
 
+#include "handlers.h"
 #include "method.h"
 
 #include "base/assert.h"

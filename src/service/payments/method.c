@@ -2,6 +2,7 @@
 #include "method.h"
 
 #include "flow.h"
+#include "handlers.h"
 
 #include "base/list.h"
 #include "resource/pages.h"

@@ -10,6 +10,7 @@
 #include "page.h"
 
 #include "flow.h"
+#include "handlers.h"
 #include "method.h"
 #include "url.h"
 

@@ -10,6 +10,7 @@
  * A code is dead once it was used, however the payment ends.
  */
 #include "flow.h"
+#include "handlers.h"
 #include "method.h"
 
 #include "base/assert.h"

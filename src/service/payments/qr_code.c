@@ -2,6 +2,7 @@
 #include "qr.h"
 
 #include "base/assert.h"
+#include "handlers.h"
 #include "resource/pages.h"
 #include "json/json.h"
 

@@ -5,6 +5,7 @@
 #include "qr.h"
 
 #include "base/assert.h"
+#include "handlers.h"
 #include "image/qr.h"
 #include "page.h"
 #include "url.h"

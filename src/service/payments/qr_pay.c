@@ -10,6 +10,7 @@
 #include "qr.h"
 
 #include "base/assert.h"
+#include "handlers.h"
 #include "json/json.h"
 
 #define BODY_MAX 8192

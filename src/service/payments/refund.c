@@ -15,6 +15,7 @@
  * the card's part alone is taken back: the wallet's money may be spent by then.
  */
 #include "disputes/dispute.h"
+#include "handlers.h"
 #include "split_rule.h"
 
 #include "base/assert.h"

@@ -2,6 +2,7 @@
 #include "routes.h"
 
 #include "flow.h"
+#include "handlers.h"
 #include "resource/pages.h"
 #include "route_params.h"
 

@@ -3,6 +3,7 @@
 
 #include "emvqr/emvqr.h"
 #include "flow.h"
+#include "handlers.h"
 #include "page.h"
 #include "resource/pages.h"
 #include "route_params.h"

@@ -1,5 +1,6 @@
 /* What of intents, charges and customers can be searched: Stripe's query fields. */
 #include "flow.h"
+#include "handlers.h"
 #include "resource/pages.h"
 
 #define TEXT(field_name)                                                                           \

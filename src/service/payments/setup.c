@@ -3,6 +3,7 @@
 #include "setup_machine.h"
 
 #include "flow.h"
+#include "handlers.h"
 #include "method.h"
 #include "resource/pages.h"
 

@@ -1,5 +1,6 @@
 /* GET /v1/tael/payment_intents/:id/trace: which trace to look at. */
 #include "flow.h"
+#include "handlers.h"
 
 #include "json/json.h"
 
