@@ -273,24 +273,6 @@ a_late_answer_moves_nothing(void **state)
     results[count - 1].status = LEDGER_TRANSFER_created;
     commit_take(&t_run, &prepare, results);
     assert_int_equal(t_run.state, COMMIT_POSTED);
-
-    /* A log as it was read for a ballot that was given up. */
-    struct commit_ask read;
-    t_runs_close(NULL);
-    t_runs_open(NULL);
-    t_start(COMMIT_3PC, 2, 10);
-    assert_true(t_round_trip(&t_run));
-    commit_conclude(&t_run);
-    assert_true(commit_next(&t_run, 0, &read));
-    assert_int_equal(read.kind, COMMIT_ASK_READ);
-    t_ask(&t_run, &read);
-    const uint32_t length = t_run.logs[0].length;
-    commit_take_log(&t_run, &read, NULL, 0);
-    assert_int_equal(t_run.logs[0].length, length);
-    t_finish(&t_run);
-    const enum commit_state ended = t_run.state;
-    commit_take_log(&t_run, &read, NULL, 0);
-    assert_int_equal(t_run.state, ended);
 }
 
 /* COMMIT-6, COMMIT-7: who terminates takes over what a majority may have accepted. */
