@@ -13,10 +13,11 @@
  *     the other shards          all at once, each for itself
  *
  * SHARDED-1  What an owner writes is on one shard, but for facts: ERR_CROSSES_SHARDS. So what has
- * to happen together is one commit of one database, and there is no protocol. SHARDED-2  Facts are
- * durable before what they are needed for. One whose owner's home fails then stays, and says
- * nothing wrong. SHARDED-3  Whoever built on rows that were not committed is not committed. Between
- * two homes that could be a circle: an owner who read, on another shard than its own and the
+ *            to happen together is one commit of one database, and there is no protocol.
+ * SHARDED-2  Facts are durable before what they are needed for. One whose owner's home fails then
+ *            stays, and says nothing wrong.
+ * SHARDED-3  Whoever built on rows that were not committed is not committed. Between two homes that
+ *            could be a circle: an owner who read, on another shard than its own and the
  *            platform's, what the same transaction wrote there, has lost, and tries again.
  * SHARDED-4  A shard that fails fails its own owners: shared->outcome.
  * SHARDED-5  A database is opened by one map: it has the shard's name and the map's epoch

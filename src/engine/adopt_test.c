@@ -391,6 +391,32 @@ run_round(uint64_t seed, uint32_t *loaded, uint32_t *placed)
     free(t);
 }
 
+/* An account may come along before it has any history: nothing but it is adopted then. */
+static void
+snapshots_have_accounts_without_history(void **state)
+{
+    (void)state;
+    struct t_adopting *t = calloc(1, sizeof(*t));
+    assert_non_null(t);
+    t->executor.post = run_now;
+    assert_int_equal(
+        os_sim_disk_create(&(struct os_sim_disk_settings){.seed = 1}, &t->disk), ERR_OK);
+    open_ledger(t);
+    make_own_accounts(t);
+    adopt_account(t, 0);
+    adopt_account(t, 1);
+    while (status_of(t).snapshots == 0) {
+        move_own(t);
+    }
+    engine_machine_close(&t->machine);
+    open_ledger(t);
+    assert_int_not_equal(status_of(t).loaded_snapshot, 0);
+    check_guests(t);
+    engine_machine_close(&t->machine);
+    os_sim_disk_destroy(&t->disk);
+    free(t);
+}
+
 static uint64_t
 setting(const char *name, uint64_t otherwise)
 {
@@ -418,6 +444,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(snapshots_have_what_was_adopted),
+        cmocka_unit_test(snapshots_have_accounts_without_history),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

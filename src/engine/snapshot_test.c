@@ -195,7 +195,7 @@ cut_files_are_noticed(void **state)
     world_destroy(w);
 }
 
-/* Without any snapshot that can be read the whole journal is. */
+/* SNAPSHOT-7: without any snapshot that can be read the whole journal is. */
 static void
 both_damaged(void **state)
 {
@@ -359,8 +359,8 @@ mutate(struct world *w, enum mutation mutation)
     return changed;
 }
 
-/* Every change is noticed by the load; some by chance not in one seed, because what the frames of
- * the window say sets it right, and those are no difference then. */
+/* SNAPSHOT-7: every change is noticed by the load; some by chance not in one seed, because what
+ * the frames of the window say sets it right, and those are no difference then. */
 static void
 wrong_snapshots_are_noticed(void **state)
 {

@@ -3,13 +3,15 @@
  * turns streams into requests and answers into streams.
  *
  * HTTP2-1  A request's head is written as one of HTTP/1.1 and read by the same strict codec: what
- * is refused there is refused here, and services see one kind of request. HTTP2-2  Streams of a
- * connection are at most pipeline_max, their heads and bodies bounded as ever. HTTP2-3  Frames that
- * cost us and carry nothing (resets, settings, pings, empty data, priorities, invalid ones) are
- * counted by the second; beyond the maximum the connection is ended (CVE-2023-44487, CVE-2019-9512
- * to 9518). CONTINUATION floods (CVE-2024-28182) end in nghttp2's own limit. HTTP2-4  No stream
- * waits for ever, whatever the others do: one whose request does not arrive is answered 408, a
- * connection whose client opens no window for an answer is ended.
+ *          is refused there is refused here, and services see one kind of request.
+ * HTTP2-2  Streams of a connection are at most pipeline_max, their heads and bodies bounded as
+ *          ever.
+ * HTTP2-3  Frames that cost us and carry nothing (resets, settings, pings, empty data, priorities,
+ *          invalid ones) are counted by the second; beyond the maximum the connection is ended
+ *          (CVE-2023-44487, CVE-2019-9512 to 9518). CONTINUATION floods (CVE-2024-28182) end in
+ *          nghttp2's own limit.
+ * HTTP2-4  No stream waits for ever, whatever the others do: one whose request does not arrive is
+ *          answered 408, a connection whose client opens no window for an answer is ended.
  *
  * nghttp2's callbacks never end the connection; the flush behind them does.
  */

@@ -8,10 +8,11 @@
  *         and has begun to tell the others.
  * COPY-3  A copy that a writer overtook is not kept, here (cache/cache.h) or there (port/cache.h).
  * COPY-4  No copy is shown later than cache_life_ns after it was read, whatever got lost. While
- * this process does not hear the others, none is shown. COPY-5  What leaves the process is sealed:
- * nobody reads or makes it without the documents' secret. What does not open, or says another key,
- * version or time, is as if it were not there. COPY-6  Of one key, one question is under way;
- * others wait for its answer.
+ *         this process does not hear the others, none is shown.
+ * COPY-5  What leaves the process is sealed: nobody reads or makes it without the documents'
+ *         secret. What does not open, or says another key, version or time, is as if it were not
+ *         there.
+ * COPY-6  Of one key, one question is under way; others wait for its answer.
  */
 #ifndef RESOURCE_CACHE_H
 #define RESOURCE_CACHE_H

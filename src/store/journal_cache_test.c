@@ -199,6 +199,7 @@ t_close(struct t_world *t)
     free(t->scratch);
 }
 
+/* CACHE-1, CACHE-2. */
 static void
 reads_are_what_was_written(void **state)
 {

@@ -102,7 +102,8 @@ test_whatever_is_there_is_found(void **state)
     assert_null(bank.words);
 }
 
-/* Equally large ones share lanes while there are any, and one of another size never does. */
+/* FILTER-1: equally large ones share lanes while there are any, and one of another size never
+ * does. */
 static void
 test_who_shares_a_bank(void **state)
 {

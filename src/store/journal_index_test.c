@@ -384,6 +384,7 @@ restart(struct t_world *t)
     assert_int_equal(compare_all(t), ERR_OK);
 }
 
+/* MERGE-1, RUN-2: with merges of merges the first entry of a position is the newest one. */
 static void
 equals_model(void **state)
 {
@@ -414,6 +415,7 @@ equals_model(void **state)
     assert_true(rounds < ROUNDS || (level >= 2 && divided));
 }
 
+/* INDEX-1, INDEX-2, RUN-4: no power failure takes back what was used. */
 static void
 survives_crashes(void **state)
 {
@@ -429,6 +431,7 @@ survives_crashes(void **state)
             uint32_t frames = FRAMES / 12 * (crashes + 1);
             while (opened && t->frame_count < frames && frame_add(t)) {
             }
+            const journal_position_t used = opened ? journal_index_covered(&t->index) : 0;
             index_close(t);
             if (os_prng_chance(&t->prng, 1, 4) && !os_sim_disk_is_stopped(t->sim_disk)) {
                 os_sim_disk_kill(t->sim_disk);
@@ -437,6 +440,7 @@ survives_crashes(void **state)
             }
             os_sim_disk_stop_at(t->sim_disk, 0);
             assert_int_equal(index_open(t), ERR_OK);
+            assert_true(journal_index_covered(&t->index) >= used);
             assert_int_equal(compare_all(t), ERR_OK);
             index_close(t);
         }
@@ -525,8 +529,8 @@ flip_one(struct t_world *t)
         ERR_OK);
 }
 
-/* A flipped bit is never believed: it is found at the start, or when it is read, and then the index
- * is made again. */
+/* RUN-1, RUN-4: a flipped bit is never believed: it is found at the start, or when it is read, and
+ * then the index is made again. */
 static void
 finds_damage(void **state)
 {
@@ -661,18 +665,25 @@ manifest_of_before(struct t_world *t)
     free(content);
 }
 
-/* Runs of another version are made again, from the journal. */
-static void
-makes_those_of_another_version_again(void **state)
+static struct t_world *
+world_with_runs(uint64_t seed)
 {
-    (void)state;
-    struct t_world *t = world_create(1, 8);
+    struct t_world *t = world_create(seed, 8);
     assert_int_equal(index_open(t), ERR_OK);
     while (t->frame_count < 40) {
         assert_true(frame_add(t));
     }
     assert_true(journal_index_covered(&t->index) > 0);
     index_close(t);
+    return t;
+}
+
+/* Runs of another version are made again, from the journal. */
+static void
+makes_those_of_another_version_again(void **state)
+{
+    (void)state;
+    struct t_world *t = world_with_runs(1);
     manifest_of_before(t);
     journal_index_init(&t->index, t->disk, FOLDER, t->table_entries);
     assert_int_equal(journal_index_open(&t->index, FOLDER), ERR_OK);
@@ -680,6 +691,45 @@ makes_those_of_another_version_again(void **state)
     journal_index_release(&t->index);
     restart(t);
     assert_true(journal_index_covered(&t->index) > 0);
+    world_destroy(t);
+}
+
+/* Puts a sound run of the other world into the place of one with its number. */
+static void
+run_exchange(struct t_world *t, struct t_world *other)
+{
+    static struct t_names names;
+    char *content = NULL;
+    size_t size = 0;
+    names.count = 0;
+    assert_int_equal(t->disk->ops->list(t->disk, FOLDER "/index", note_name, &names), ERR_OK);
+    for (uint32_t i = 0; i < names.count && content == NULL; i++) {
+        char path[64];
+        (void)snprintf(path, sizeof(path), FOLDER "/index/%s", names.names[i]);
+        if (strstr(path, ".run") != NULL &&
+            os_file_load(other->disk, path, SEGMENT_SIZE, &content, &size) == ERR_OK) {
+            struct span saved = {.data = content, .size = size};
+            assert_int_equal(os_file_save(t->disk, FOLDER "/index", names.names[i], saved), ERR_OK);
+        }
+    }
+    assert_non_null(content);
+    free(content);
+}
+
+/* INDEX-3, RUN-3: all runs are made again if one of them is not the one that the manifest names. */
+static void
+makes_all_again_if_one_is_anothers(void **state)
+{
+    (void)state;
+    struct t_world *t = world_with_runs(1);
+    struct t_world *other = world_with_runs(3);
+    run_exchange(t, other);
+    journal_index_init(&t->index, t->disk, FOLDER, t->table_entries);
+    assert_int_equal(journal_index_open(&t->index, FOLDER), ERR_OK);
+    assert_int_equal(journal_index_covered(&t->index), 0);
+    journal_index_release(&t->index);
+    restart(t);
+    world_destroy(other);
     world_destroy(t);
 }
 
@@ -733,6 +783,7 @@ main(void)
         cmocka_unit_test(finds_lost_writes),
         cmocka_unit_test(refuses_an_older_journal),
         cmocka_unit_test(makes_those_of_another_version_again),
+        cmocka_unit_test(makes_all_again_if_one_is_anothers),
         cmocka_unit_test(refuses_when_it_lags),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -273,7 +273,7 @@ take_account(void *context, const struct snapshot_account *account)
     /* Only what was adopted is in another order than that of time. */
     bool newest = account->account.timestamp > load->account_timestamp;
     if (account->zero != 0 || account->head >= load->snapshot.end.position ||
-        (!newest && load->snapshot.counts[SNAPSHOT_ADOPTED] == 0)) {
+        (!newest && load->snapshot.version != SNAPSHOT_VERSION_ADOPTED)) {
         return ERR_CORRUPT;
     }
     load->account_timestamp = newest ? account->account.timestamp : load->account_timestamp;

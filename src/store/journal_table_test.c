@@ -98,7 +98,8 @@ t_check(struct t_world *t, struct journal_table_order *order, uint32_t spread)
     }
 }
 
-/* A table is used again and again, so what it had before is still in its slots. */
+/* TABLE-1, TABLE-2, TABLE-3: a table is used again and again, so what it had before is still in its
+ * slots. */
 static void
 test_against_a_list(void **state)
 {

@@ -148,6 +148,11 @@ copy_accounts(struct journal *journal, uint64_t end)
             .account = *ledger_account_at(journal->ledger, slot),
             .head = journal->heads.positions[slot],
         };
+        /* One may be adopted before it has any history, and then there is nothing else. */
+        if (slot > 0 &&
+            record.account.timestamp <= ledger_account_at(journal->ledger, slot - 1)->timestamp) {
+            copy->header.version = SNAPSHOT_VERSION_ADOPTED;
+        }
         memcpy(record_at(copy, SNAPSHOT_ACCOUNTS, count++), &record, sizeof(record));
     }
     return count;

@@ -120,7 +120,8 @@ snapshot_block_verify(
 static bool
 is_plain(const struct snapshot_header *header)
 {
-    return header->counts[SNAPSHOT_PLACED] == 0 && header->counts[SNAPSHOT_ADOPTED] == 0;
+    return header->version != SNAPSHOT_VERSION_ADOPTED && header->counts[SNAPSHOT_PLACED] == 0 &&
+           header->counts[SNAPSHOT_ADOPTED] == 0;
 }
 
 void
@@ -179,8 +180,6 @@ snapshot_header_decode(
         }
         header.stretch_length = header.counts[SNAPSHOT_KINDS_PLAIN];
         header.counts[SNAPSHOT_KINDS_PLAIN] = 0;
-    } else if (is_plain(&header)) {
-        return ERR_CORRUPT;
     }
     if (header.header_size != JOURNAL_BLOCK || header.number == 0 ||
         header.stretch_length < JOURNAL_STRETCH || header.stretch_length > JOURNAL_STRETCH_MAX ||

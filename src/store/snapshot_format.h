@@ -20,8 +20,8 @@
 #include "journal_directory.h"
 #include "journal_format.h"
 
-/* Version 1 has the first three kinds only. It is written as long as there is nothing of the
- * others, so that an older program can read it. */
+/* Version 1 has the first three kinds only, and each account is newer than the one before it. It is
+ * written as long as that holds, so that an older program can read it. */
 #define SNAPSHOT_VERSION         1u
 #define SNAPSHOT_VERSION_ADOPTED 2u
 #define SNAPSHOT_KINDS_PLAIN     3
@@ -63,7 +63,7 @@ struct snapshot_mark {
 struct snapshot_header {
     u128 checksum; /* XXH3-128 of the rest of the header's block, seed: number */
     uint64_t magic;
-    uint32_t version;
+    uint32_t version; /* of a header to be written: SNAPSHOT_VERSION_ADOPTED if it must be */
     uint32_t header_size;
     u128 identity;               /* the journal's */
     struct snapshot_mark begin;  /* `position` is that of the frame behind the mark */

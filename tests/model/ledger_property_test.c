@@ -520,6 +520,8 @@ setting(const char *name, uint64_t otherwise)
     return text != NULL ? strtoull(text, NULL, 10) : otherwise;
 }
 
+/* LEDGER-1, LEDGER-2, LEDGER-3, LEDGER-5, LEDGER-8, LEDGER-11: the core does what the model does,
+ * and its state is sound after each step. */
 static void
 test_core_equals_model(void **state)
 {

@@ -26,16 +26,16 @@
 /* Mistakes that somebody could make around or in the protocol. Each must be found. */
 enum mutation {
     MUTATION_NONE = 0,
-    MUTATION_VOTE_EARLY,      /* a shard answers before it has synced */
-    MUTATION_TELL_EARLY,      /* the client is told when everybody has prepared */
+    MUTATION_VOTE_EARLY,      /* a shard answers before it has synced (COMMIT-2) */
+    MUTATION_TELL_EARLY,      /* the client is told when everybody has prepared (COMMIT-1) */
     MUTATION_DECIDE_EARLY,    /* one yes is taken for all */
-    MUTATION_ABORT_UNWRITTEN, /* an inquiry that finds nothing writes no tombstone */
+    MUTATION_ABORT_UNWRITTEN, /* an inquiry that finds nothing writes no tombstone (COMMIT-3) */
     MUTATION_ABORT_ALONE,     /* a coordinator that has waited enough aborts by itself */
     MUTATION_POST_EARLY,      /* posts go out beside the decision */
     MUTATION_PRESUME,         /* a resolver takes what is old for aborted, and does not ask */
     MUTATION_NO_RESOLVER,     /* nobody looks for what is in doubt */
     MUTATION_FRESH_IDS,       /* what is sent again has another id */
-    MUTATION_FORGET_VALUE,    /* 3PC: a terminator ignores what was accepted */
+    MUTATION_FORGET_VALUE,    /* 3PC: a terminator ignores what was accepted (COMMIT-7) */
     MUTATION_FORGET_BALLOT,   /* 3PC: lower ballots are not refused */
     MUTATION_MINORITY,        /* 3PC: one member is taken for a majority */
     MUTATION_OTHERS_PROMISE,  /* 3PC: somebody else's promise counts as ours */

@@ -4,7 +4,7 @@ not. A check that says nothing about the first, or something about the second, i
 import pathlib
 import tempfile
 
-from house import built, sources
+from house import built, invariants, sources
 from house.tree import Tree, run
 
 LONG_FUNCTION = "void\nf(void)\n{\n" + "    g();\n" * (sources.FUNCTION_LINES_MAX) + "}\n"
@@ -64,6 +64,17 @@ FIXTURES = {
     sources.packages_are_explained: (
         {"scripts/packages.txt": "# a\ngcc build\n", "docs/dependencies.md": "gcc-12\n"},
         {"scripts/packages.txt": "# a\ngcc build\n", "docs/dependencies.md": "| gcc, make |\n"},
+    ),
+    invariants.invariants_stay_shown: (
+        {f"{invariants.SHOWN[0]}/README.md": "- A-1 Holds.\n", "src/a/a.c": "/* A-1 */\n",
+         "src/a/a_test.c": "/* A-10 */\n"},
+        {f"{invariants.SHOWN[0]}/README.md": "- A-1 Holds.\n- A-2 Too.\n",
+         "src/a/a_test.c": "/* A-1: shown. */\n", "tests/e2e/test_a.py": "# A-2\n"},
+    ),
+    invariants.invariants_exist: (
+        {"src/a/README.md": "- A-1 Holds.\n", "src/a/a.c": "/* A-2 */\n"},
+        {"src/a/README.md": "- A-1 Holds.\n", "src/a/a.h": "/*\n * A-2  Too.\n */\n",
+         "src/a/a.c": "/* A-1, A-2, UTF-8 */\n"},
     ),
 }
 
@@ -209,7 +220,7 @@ BUILT = {
 
 def run_all():
     """Name and problems of each self-test; a check without one is a problem too."""
-    for check in sources.CHECKS:
+    for check in sources.CHECKS + invariants.CHECKS:
         if check in FIXTURES:
             yield check.__name__, source_check(check, *FIXTURES[check])
         else:

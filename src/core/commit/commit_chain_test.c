@@ -122,7 +122,7 @@ check_worth(uint32_t slot, u128 debits, u128 credits)
     assert_int_equal(ledger_pending_count(places[slot].ledger), 0);
 }
 
-/* Each event by its own id in its payer's slot, and a note that says the rest. */
+/* COMMIT-10: each event by its own id in its payer's slot, and a note that says the rest. */
 static void
 a_chain_is_booked_by_its_ids(void **state)
 {
@@ -206,7 +206,7 @@ a_resolver_finishes_each_leg(void **state)
     }
 }
 
-/* The id is one: what a chain has booked is no transfer by itself any more. */
+/* COMMIT-10: the id is one: what a chain has booked is no transfer by itself any more. */
 static void
 a_chained_id_is_a_conflict(void **state)
 {

@@ -92,6 +92,7 @@ an_inquiry_that_finds_nothing_forbids(void **state)
     t_nothing_is_pending();
 }
 
+/* COMMIT-1: the first slot's entry 0 decides. */
 static void
 an_inquiry_that_finds_the_decision_commits(void **state)
 {
@@ -106,7 +107,7 @@ an_inquiry_that_finds_the_decision_commits(void **state)
     assert_true(t_posted_to_payee(1) == 10);
 }
 
-/* COMMIT-4: what was buried never prepares, however late it comes. */
+/* COMMIT-4: what was buried never prepares, however late it comes. COMMIT-5: nor is it voided. */
 static void
 a_late_prepare_is_refused(void **state)
 {
@@ -233,6 +234,47 @@ another_request_under_one_id_is_a_conflict(void **state)
     assert_true(t_run.conflict);
 }
 
+/* COMMIT-1: of two members both must have accepted. */
+static void
+half_of_two_is_no_majority(void **state)
+{
+    (void)state;
+    t_start(COMMIT_3PC, 1, 10);
+    assert_true(t_round_trip(&t_run));
+    assert_int_equal(t_run.state, COMMIT_PRECOMMITTING);
+    struct commit_ask ask;
+    for (uint8_t member = 0; member < 2; member++) {
+        assert_int_equal(commit_outcome(&t_run), COMMIT_OUTCOME_UNKNOWN);
+        assert_true(commit_next(&t_run, member, &ask));
+        t_ask(&t_run, &ask);
+    }
+    assert_int_equal(commit_outcome(&t_run), COMMIT_OUTCOME_COMMITTED);
+}
+
+/* COMMIT-9: what was asked in another state moves nothing, whatever the answer is. */
+static void
+a_late_answer_moves_nothing(void **state)
+{
+    (void)state;
+    struct commit_ask prepare;
+    struct ledger_result results[COMMIT_EVENTS_MAX];
+    t_start(COMMIT_2PC, 1, 10);
+    assert_true(commit_next(&t_run, 1, &prepare));
+    const uint32_t count = commit_event_count(&t_run, &prepare);
+    for (uint32_t i = 0; i < count; i++) {
+        results[i] = (struct ledger_result){.status = LEDGER_TRANSFER_linked_event_failed};
+    }
+    assert_true(t_round_trip(&t_run));
+    const struct commit_run deciding = t_run;
+    commit_take(&t_run, &prepare, results);
+    assert_int_equal(t_run.state, COMMIT_DECIDING);
+    assert_int_equal(t_run.failed, deciding.failed);
+    t_finish(&t_run);
+    results[count - 1].status = LEDGER_TRANSFER_created;
+    commit_take(&t_run, &prepare, results);
+    assert_int_equal(t_run.state, COMMIT_POSTED);
+}
+
 /* COMMIT-6, COMMIT-7: who terminates takes over what a majority may have accepted. */
 static void
 a_terminator_takes_over(void **state)
@@ -281,6 +323,8 @@ main(void)
         TEST(a_tombstone_does_not_hide_a_reason),
         TEST(a_repeat_is_not_the_reason_of_another_member),
         TEST(another_request_under_one_id_is_a_conflict),
+        TEST(half_of_two_is_no_majority),
+        TEST(a_late_answer_moves_nothing),
         TEST(a_terminator_takes_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

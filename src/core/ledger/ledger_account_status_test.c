@@ -27,6 +27,7 @@ static const struct t_spoiler statuses[] = {
     SPOIL_ACCOUNT(code_must_not_be_zero, SET_ACCOUNT(code, 0)),
 };
 
+/* LEDGER-3. */
 static void
 test_account_statuses(void **state)
 {

@@ -142,6 +142,7 @@ step_index(struct t_index *t, uint32_t batch_max)
     }
 }
 
+/* TABLE-1, TABLE-2. */
 static void
 test_index_equals_a_list(void **state)
 {

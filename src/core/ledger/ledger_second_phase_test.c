@@ -36,6 +36,7 @@ static const struct t_spoiler closed[] = {
     SPOIL(credit_account_already_closed, SET(pending_id, T_LIVE_OF_CLOSED_CREDIT)),
 };
 
+/* LEDGER-3, LEDGER-8. */
 static void
 test_second_phase_statuses(void **state)
 {
@@ -122,6 +123,33 @@ test_repeated_post(void **state)
     t_spoil_each_transfer(&base, &spoilers);
 }
 
+/* LEDGER-8: at the very moment it is due it has expired, though its pulse comes later. */
+static void
+test_second_phase_when_it_is_due(void **state)
+{
+    (void)state;
+    struct t_world *world = &t_spoil_world;
+    struct ledger_transfer pending = t_base_transfer();
+    pending.flags = LEDGER_TRANSFER_PENDING;
+    pending.timeout = 1;
+    for (u128 early = 0; early < 2; early++) {
+        pending.id = 500 + early;
+        assert_int_equal(t_world_transfer(world, pending), LEDGER_TRANSFER_created);
+        uint64_t due = world->results[0].timestamp + UINT64_C(1000000000);
+        ledger_set_clock(world->ledger, due - 2 - (uint64_t)early); /* a batch of one adds two */
+        const struct ledger_transfer post = {
+            .id = 600 + early,
+            .pending_id = pending.id,
+            .amount = U128_MAX,
+            .flags = LEDGER_TRANSFER_POST_PENDING,
+        };
+        assert_int_equal(
+            t_world_transfer(world, post),
+            early != 0 ? LEDGER_TRANSFER_created : LEDGER_TRANSFER_pending_transfer_expired);
+        assert_int_equal(world->results[0].timestamp, due - (uint64_t)early);
+    }
+}
+
 int
 main(void)
 {
@@ -131,6 +159,8 @@ main(void)
         cmocka_unit_test_setup_teardown(
             test_imported_second_phase_statuses, t_spoil_set_up, t_spoil_tear_down),
         cmocka_unit_test_setup_teardown(test_repeated_post, t_spoil_set_up, t_spoil_tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_second_phase_when_it_is_due, t_spoil_set_up, t_spoil_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,6 +74,7 @@ status(uint32_t i)
     return world.results[i].status;
 }
 
+/* LEDGER-4. */
 static void
 test_broken_chain_leaves_nothing(void **state)
 {
@@ -150,6 +151,7 @@ test_chain_of_accounts(void **state)
     assert_int_equal(ledger_validate(world.ledger), ERR_OK);
 }
 
+/* LEDGER-7. */
 static void
 test_imported_timestamps_of_results(void **state)
 {
@@ -180,7 +182,7 @@ test_imported_timestamps_of_results(void **state)
     assert_int_equal(world.results[4].timestamp, 400);
 }
 
-/* An import may not take the timestamp of a transfer that only the store remembers. */
+/* LEDGER-7: an import may not take the timestamp of a transfer that only the store remembers. */
 static void
 test_imported_account_meets_a_transfer(void **state)
 {
@@ -207,6 +209,8 @@ test_imported_account_meets_a_transfer(void **state)
     assert_int_equal(ledger_prepare_accounts(world.ledger, batch, 1, timestamps), 0);
 }
 
+/* LEDGER-6, LEDGER-8: what the batch made and ended is known to its later events. LEDGER-1,
+ * LEDGER-2: a post of less than all of it leaves no rest pending. */
 static void
 test_two_phases_in_one_batch(void **state)
 {
@@ -302,6 +306,7 @@ test_closing_and_opening(void **state)
     assert_int_equal(t_world_transfer(&world, transfer(25, 1, 0)), LEDGER_TRANSFER_created);
 }
 
+/* LEDGER-10: it is the reservation that says that there is no room. */
 static void
 test_reservation(void **state)
 {
@@ -436,6 +441,7 @@ make_five(struct ledger_event events[5])
     events[4] = world.events[0];
 }
 
+/* LEDGER-11. */
 static void
 test_redo_refuses_what_does_not_follow(void **state)
 {
@@ -479,7 +485,8 @@ account_after(u128 id, const struct ledger_balances *balances)
     return account;
 }
 
-/* Whatever moment each of two accounts was copied at, redoing all events gives what they gave. */
+/* LEDGER-14: whatever moment each of two accounts was copied at, redoing all events gives what
+ * they gave. */
 static void
 test_fuzzy_redo_makes_a_copy_whole(void **state)
 {

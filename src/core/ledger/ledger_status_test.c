@@ -1,6 +1,8 @@
 /* Every status of transfers of one phase and of batches, and which one wins. */
 #include "ledger_test_spoil.h"
 
+#include <string.h>
+
 static const struct t_spoiler id_max[] = {
     SPOIL(id_must_not_be_int_max, SET(id, U128_MAX)),
 };
@@ -88,6 +90,7 @@ t_add_all(struct t_spoilers *spoilers)
     ADD(spoilers, limits);
 }
 
+/* LEDGER-3, LEDGER-5. */
 static void
 test_transfer_statuses(void **state)
 {
@@ -232,6 +235,62 @@ test_transient_statuses(void **state)
     assert_int_equal(t_spoil_world.delta.failed_count, 1);
 }
 
+static struct t_world twins[2];
+
+/* Some of everything, on top of whatever its memory had before. */
+static void
+run_twin(struct t_world *world, int before)
+{
+    const struct ledger_limits small = {8, 8, 3, 0, NULL};
+    t_world_init(world, &small);
+    memset(world->results, before, sizeof(world->results));
+    memset(world->events, before, sizeof(world->events));
+    memset(world->accounts, before, sizeof(world->accounts));
+    const struct ledger_account accounts[] = {
+        {.id = A, .ledger = 1, .code = 1}, {.id = B, .ledger = 1, .code = 1}, {.id = B}};
+    t_world_create_accounts(world, accounts, 3);
+    struct ledger_transfer batch[] = {
+        t_base_transfer(), t_base_transfer(), t_base_transfer(), t_base_transfer()};
+    batch[1].id = 701;
+    batch[1].flags = LEDGER_TRANSFER_PENDING;
+    batch[2].id = 702;
+    batch[2].flags = LEDGER_TRANSFER_PENDING;
+    batch[2].timeout = 1;
+    batch[3] = (struct ledger_transfer){
+        .id = 703, .pending_id = 701, .flags = LEDGER_TRANSFER_VOID_PENDING};
+    t_world_create_transfers(world, batch, 4);
+}
+
+/* Behind its last field an event has bytes that mean nothing. */
+static void
+compare_events(void)
+{
+    const size_t size = offsetof(struct ledger_event, pending_place) + sizeof(uint32_t);
+    assert_int_equal(twins[0].delta.event_count, twins[1].delta.event_count);
+    for (uint32_t i = 0; i < twins[0].delta.event_count; i++) {
+        assert_memory_equal(&twins[0].events[i], &twins[1].events[i], size);
+    }
+}
+
+/* LEDGER-9: whatever is in memory, and wherever that is, not a byte that comes out differs. */
+static void
+test_same_calls_give_the_same_bytes(void **state)
+{
+    (void)state;
+    run_twin(&twins[0], 0x00);
+    run_twin(&twins[1], 0xa5);
+    assert_int_equal(twins[0].delta.event_count, 4);
+    compare_events();
+    assert_memory_equal(twins[0].results, twins[1].results, 4 * sizeof(*twins[0].results));
+    assert_memory_equal(twins[0].accounts, twins[1].accounts, 2 * sizeof(*twins[0].accounts));
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(t_world_pulse(&twins[i], UINT64_C(9000000000)), 1);
+    }
+    compare_events();
+    t_world_release(&twins[0]);
+    t_world_release(&twins[1]);
+}
+
 static void
 test_status_names(void **state)
 {
@@ -255,6 +314,7 @@ main(void)
             test_imported_transfer_statuses, t_spoil_set_up, t_spoil_tear_down),
         cmocka_unit_test_setup_teardown(test_batch_statuses, t_spoil_set_up, t_spoil_tear_down),
         cmocka_unit_test_setup_teardown(test_transient_statuses, t_spoil_set_up, t_spoil_tear_down),
+        cmocka_unit_test(test_same_calls_give_the_same_bytes),
         cmocka_unit_test(test_status_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,11 +4,14 @@
  *
  * BROKER-1  A request ends with ERR_OK only when the broker confirmed each of its messages: Kafka
  *           with acks=all, RabbitMQ with a publisher confirm from every queue that it was routed
- * to. BROKER-2  A request ends within `timeout_ms`, or a little more, whatever the broker does;
- * then nothing of it is under way any more. BROKER-3  For each key, what consumers see first of
- * every message is in the order of the requests and within each request; repetitions may come
- * later. A queue of RabbitMQ that refuses messages while it is full makes an exception of those
- * that are under way when it begins to. BROKER-4  Credentials are in no log and in no message.
+ *           to.
+ * BROKER-2  A request ends within `timeout_ms`, or a little more, whatever the broker does; then
+ *           nothing of it is under way any more.
+ * BROKER-3  For each key, what consumers see first of every message is in the order of the requests
+ *           and within each request; repetitions may come later. A queue of RabbitMQ that refuses
+ *           messages while it is full makes an exception of those that are under way when it
+ *           begins to.
+ * BROKER-4  Credentials are in no log and in no message.
  */
 #ifndef BROKER_BROKER_H
 #define BROKER_BROKER_H
