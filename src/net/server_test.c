@@ -416,6 +416,17 @@ secrets_in_memory(void)
     return count;
 }
 
+/* The loop's thread may be on its way. */
+static void
+wait_wiped(void)
+{
+    uint64_t end_ms = t_now_ms() + T_WAIT_MS;
+    while (t_count(&t).memory > 0 || secrets_in_memory() > 0) {
+        assert_true(t_now_ms() < end_ms);
+        t_sleep_ms(1);
+    }
+}
+
 static size_t
 put_text(char *out, const char *text)
 {
@@ -470,15 +481,7 @@ test_secrets_are_wiped(void **state)
         assert_in_range(secrets_in_memory(), 4, 8); /* the search finds what is there */
         t_release(&t, true);
         (void)t_read_count(fd, text, sizeof(text), "HTTP/1.1 200 OK", 2);
-        uint64_t end_ms = t_now_ms() + T_WAIT_MS;
-        while (t_count(&t).memory > 0) {
-            assert_true(t_now_ms() < end_ms);
-            t_sleep_ms(1);
-        }
-        while (secrets_in_memory() > 0) { /* the loop's thread may be on its way */
-            assert_true(t_now_ms() < end_ms);
-            t_sleep_ms(1);
-        }
+        wait_wiped();
         (void)close(fd);
     }
 }
@@ -510,13 +513,7 @@ test_secrets_of_answers_are_wiped(void **state)
         explicit_bzero(request, sizeof(request));
         (void)t_read_count(fd, text, sizeof(text), padding, 1);
         explicit_bzero(text, sizeof(text));
-        uint64_t end_ms = t_now_ms() + T_WAIT_MS;
-        while (t_count(&t).memory > 0) {
-            assert_true(t_now_ms() < end_ms);
-            t_sleep_ms(1);
-        }
-        t_sleep_ms(5);
-        assert_int_equal(secrets_in_memory(), 0);
+        wait_wiped();
         (void)close(fd);
     }
 }

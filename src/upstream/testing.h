@@ -14,6 +14,7 @@
 enum t_mode {
     T_OK,      /* 200 with its number as the body, after `delay_ms` */
     T_STATUS,  /* `status`, with Retry-After if `retry_after` is not 0 */
+    T_ONCE,    /* the same, and from then on T_OK */
     T_RESET,   /* the connection is reset */
     T_CUT,     /* half an answer, then the connection is closed */
     T_GARBAGE, /* bytes that are no HTTP */

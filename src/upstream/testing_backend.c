@@ -61,6 +61,13 @@ send_answer(int fd, unsigned status, unsigned retry_after, const char *body)
 }
 
 static void
+send_status(struct t_backend *backend, const struct t_connection *connection, const char *body)
+{
+    send_answer(
+        connection->fd, atomic_load(&backend->status), atomic_load(&backend->retry_after), body);
+}
+
+static void
 send_large(int fd)
 {
     const size_t size = 2 << 20;
@@ -88,12 +95,12 @@ answer(struct t_backend *backend, struct t_connection *connection)
         break;
     case T_OK:
         break;
+    case T_ONCE:
+        atomic_store(&backend->mode, T_OK);
+        send_status(backend, connection, body);
+        return;
     case T_STATUS:
-        send_answer(
-            connection->fd,
-            atomic_load(&backend->status),
-            atomic_load(&backend->retry_after),
-            body);
+        send_status(backend, connection, body);
         return;
     case T_RESET:
         connection_close(backend, connection, true);

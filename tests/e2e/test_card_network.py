@@ -558,9 +558,14 @@ def test_who_does_not_read_fills_no_log(host):
 
 
 def test_host_limits(tmp_path):
-    host = CardHost(tmp_path / "host", "--connections-max=2", "--idle-timeout=2s").start()
-    first, second = connected(host), connected(host)
+    host = CardHost(tmp_path / "few", "--connections-max=2").start()
+    inside = [connected(host) for _ in range(2)]
     assert is_closed(connected(host))
+    for one in inside:
+        one.close()
+    host.stop()
+    host = CardHost(tmp_path / "host", "--idle-timeout=2s").start()
+    first, second = connected(host), connected(host)
     second.sendall(b"\x00")  # half a frame keeps nothing open
 
     def first_alone():

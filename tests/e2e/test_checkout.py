@@ -646,7 +646,7 @@ def test_a_merchants_name_and_a_closed_merchants_page(make_server):
 
 def test_while_the_bank_is_asked(make_server):
     """Another tab sees that it is being paid; who presses there is told to look again, or led on."""
-    server = make_server("--issuer-latency=4s", "--lock-timeout=50ms")
+    server = make_server("--issuer-latency=6s", "--lock-timeout=50ms")
     client, browser = sdk(server), Browser()
     session = session_of(client)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:

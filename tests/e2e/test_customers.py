@@ -9,6 +9,7 @@ import stripe
 
 from kit.answers import events_about, refused
 from kit.client import card, pay, sdk
+from kit.hung import hung_thread
 from kit.vault import vault_file
 
 
@@ -197,14 +198,16 @@ def test_a_card_that_left_its_customer_is_not_used_again(client, leave):
 
 
 def test_a_customer_who_is_deleted_while_a_card_is_attached(make_server):
-    client = sdk(make_server("--issuer-latency=2s"))
+    server = make_server(cluster=False)
+    client = sdk(server)
     customer = client.v1.customers.create().id
     method = client.v1.payment_methods.create({"type": "card", "card": card()}).id
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        attached = pool.submit(
-            client.v1.payment_methods.attach, method, {"customer": customer})
-        time.sleep(0.1)
-        client.v1.customers.delete(customer)
+        with hung_thread(server.process, "cards"):  # whom the attachment waits for
+            attached = pool.submit(
+                client.v1.payment_methods.attach, method, {"customer": customer})
+            time.sleep(0.1)
+            client.v1.customers.delete(customer)
         refused(attached.result, "resource_missing", param="customer")
     assert client.v1.payment_methods.retrieve(method).customer is None
 

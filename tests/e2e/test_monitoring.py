@@ -1,12 +1,8 @@
 """What operators see: health, log level, metrics; with Prometheus itself as the one who reads them."""
 
 import concurrent.futures
-import contextlib
-import ctypes
 import json
 import math
-import os
-import pathlib
 import re
 import shutil
 import signal
@@ -21,6 +17,7 @@ from kit.card_host import CardHost
 from kit.certificates import make_certificate
 from kit.client import Http
 from kit.gateway import Gateway, before
+from kit.hung import hung_thread
 from kit.ports import free_port
 from kit.receiver import Receiver
 from kit.server import CARD_HOST, ROOT, operators_in, wait_until
@@ -29,7 +26,6 @@ MONITORING = ROOT / "deploy" / "monitoring"
 ALERTS = MONITORING / "alerts.yaml"
 DASHBOARD = MONITORING / "dashboard.json"
 RUNBOOK = ROOT / "docs" / "operations" / "alerts.md"
-WAIT_FOR_THREADS = 0x40000000  # __WALL of waitpid(2)
 
 
 def admin_url(server):
@@ -96,7 +92,7 @@ def test_health_says_what_it_means(watched):
 
 def test_draining_is_alive_and_not_ready(make_server):
     """From SIGTERM on it says that it is not ready, and for drain-delay serves whoever still comes."""
-    server = make_server("--drain-delay=2s")
+    server = make_server("--drain-delay=5s")
     first = pay(server)
     server.process.send_signal(signal.SIGTERM)
     said = wait_until(lambda: not_ready(server.url), 10, "503 of /readyz")
@@ -109,26 +105,6 @@ def test_draining_is_alive_and_not_ready(make_server):
     server.start()
     for intent in (first, second):
         assert Http(server).get(f"/v1/payment_intents/{intent['id']}").json()["status"] == "succeeded"
-
-
-@contextlib.contextmanager
-def hung_thread(process, name):
-    """One thread of a process stands still, as ptrace(2) can make it; the others go on."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-    libc.ptrace.restype = ctypes.c_long
-    seize, interrupt, detach = 0x4206, 0x4207, 17
-    threads = pathlib.Path(f"/proc/{process.pid}/task")
-    thread = wait_until(  # it gives itself its name
-        lambda: next((int(path.name) for path in threads.iterdir()
-                      if (path / "comm").read_text() == name + "\n"), None), 10, f"thread {name}")
-    for request in (seize, interrupt):
-        assert libc.ptrace(request, thread, None, None) == 0, os.strerror(ctypes.get_errno())
-    os.waitpid(thread, WAIT_FOR_THREADS)
-    try:
-        yield
-    finally:
-        libc.ptrace(detach, thread, None, None)
 
 
 def test_hung_public_sockets_are_not_alive(watched):

@@ -175,17 +175,18 @@ def test_a_vault_that_is_away_is_waited_for(tmp_path):
 def test_money_that_comes_back_while_the_ledger_is_away(tmp_path):
     """For longer than it is watched: it is in the wallet all the same, when the ledger is back."""
     cluster = Cluster(tmp_path / "cluster")
-    cluster.start("--bank-settle=100ms", "--bank-return=2s", "--withdrawal-watch=4s")
+    watch = 6  # seconds, from when it is paid
+    cluster.start("--bank-settle=100ms", "--bank-return=4s", f"--withdrawal-watch={watch}s")
     try:
         wallets = Wallets(cluster)
         purse = wallets.wallet(1000)
         made = wallets.post(f"/v1/wallets/{purse}/withdrawals", amount=400, bank_account={
             "account_number": "000333333335"})
         path = f"/v1/wallet_withdrawals/{made['id']}"
-        wallets.wait_for(path, "paid")
+        paid = wallets.wait_for(path, "paid")
         ledger = cluster.processes["ledger"]
         ledger.stop()
-        time.sleep(8)
+        time.sleep(max(0, paid["paid_at"] + watch + 1 - time.time()))
         ledger.start()
         wallets.wait_for(path, "returned")
         assert wallets.balance(purse)["posted"] == 1000

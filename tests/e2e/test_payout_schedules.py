@@ -1,4 +1,4 @@
-"""Payouts that nobody asks for: on the days of the merchant's schedule. A day is some seconds here."""
+"""Payouts that nobody asks for: on the days of the merchant's schedule. A day is a second here."""
 
 import time
 import uuid
@@ -12,7 +12,7 @@ from kit.merchants import create, operators_url
 from kit.payouts import GOOD, QUICK, available, bank_account, earn, ended, fund, own_account, payout
 from kit.server import run_tael, wait_until
 
-DAY = 2  # seconds
+DAY = 1  # in seconds
 SHORT = (*QUICK, f"--payout-day={DAY}s")
 REFUSING = "000111111113"
 RETURNING = "000333333335"
@@ -45,7 +45,7 @@ def wait_for(client, count):
 
 def some_days(client, days=2):
     """So many pass, with time for the sweeper."""
-    time.sleep(days * DAY + 2)
+    time.sleep(days * DAY + 1)
     return made(client)
 
 

@@ -12,6 +12,7 @@ from kit.answers import events_about
 from kit.books import settled
 from kit.browser import Browser, Page, action_url, query_of
 from kit.client import Http, card, pay, sdk
+from kit.hung import hung_thread
 from kit.server import wait_until
 
 RETURN = "https://shop.example/done?cart=7#thanks"
@@ -415,13 +416,14 @@ def test_an_answer_after_the_time_but_before_the_sweeper(make_server):
 
 def test_who_presses_twice_while_the_bank_answers_sees_a_page(make_server):
     """Another tab, which waits for the first one's answer in vain."""
-    server = make_server("--issuer-latency=2s", "--lock-timeout=50ms")
+    server = make_server("--lock-timeout=50ms", cluster=False)
     client, browser = sdk(server), Browser()
     url = action_url(challenged(client))
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        first = pool.submit(Browser().press, url, "complete")
-        wait_until(lambda: browser.open(url).forms == [], 5, "the first answer's arrival")
-        refused = browser.post(url, "complete")
+        with hung_thread(server.process, "cards"):
+            first = pool.submit(Browser().press, url, "complete")
+            wait_until(lambda: browser.open(url).forms == [], 5, "the first answer's arrival")
+            refused = browser.post(url, "complete")
         led = first.result()
     assert refused.status_code == 429
     assert refused.headers["Content-Type"] == "text/html; charset=utf-8"

@@ -420,13 +420,13 @@ def test_without_sampling_errors_and_slow_ones_are_kept(make_server):
 def test_a_participant_s_calls_are_steps_of_their_traces(make_server):
     """How long it took, and below which span its own belong; one that does not answer is kept unsampled."""
     server = make_server("--trace-sampler=always_off", "--trace-slow=30s",
-                         "--participant-timeout=300ms", "--participant-prepare-for=400ms")
+                         "--participant-timeout=1s", "--participant-prepare-for=1100ms")
     shop = Scripted(server)
-    shop.plan["prepare"] = lambda _: time.sleep(0.1) or "refused"
+    shop.plan["prepare"] = "refused"
     refused = make_payment(server, **{f"participants[{shop.id}]": "x"})
     assert requests.get(f"{server.url}/api/v2/trace/{refused.headers['Trace-Id']}",
                         timeout=30).status_code == 404
-    shop.plan["prepare"] = lambda _: time.sleep(0.6) or "prepared"
+    shop.plan["prepare"] = lambda _: time.sleep(2) or "prepared"
     answer = make_payment(server, **{f"participants[{shop.id}]": "x"})
     spans = recent_trace(server, answer.headers["Trace-Id"])
     check_tree(spans)
@@ -434,7 +434,7 @@ def test_a_participant_s_calls_are_steps_of_their_traces(make_server):
     wait_until(lambda: len(shop.asked()) >= 3, what="the abort")
     _, told, *_, abort = shop.receiver.events()
     assert told.headers["traceparent"] == f"00-{answer.headers['Trace-Id']}-{asked['id']}-02"
-    assert asked["kind"] == "CLIENT" and asked["duration"] >= 290000
+    assert asked["kind"] == "CLIENT" and asked["duration"] >= 990000
     assert asked["tags"].items() >= {
         "tael.participant": shop.id, "tael.transaction": told.event["id"],
         "tael.transaction.action": "prepare", "error.type": "ERR_TIMEOUT",

@@ -229,7 +229,7 @@ def test_limits_are_given_back_after_a_crash(make_server):
 
 def test_crash_while_a_returned_withdrawal_is_given(make_server):
     """It is not known then, and only the same again ends it; it moves once."""
-    server = make_server("--bank-settle=100ms", "--bank-return=1s", start=False)
+    server = make_server("--bank-settle=100ms", "--bank-return=3s", start=False)
     server.start(fault=f"{GIVEN}:crash")
     wallets = Wallets(server)
     purse, other, third = wallets.wallet(400), wallets.wallet(), wallets.wallet()
