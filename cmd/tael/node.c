@@ -29,6 +29,21 @@ node_misuse(struct node *node, const char *format, ...)
     return ERR_INVALID;
 }
 
+/* What stands in a setting is as wrong at the next start; all else may have changed by then. */
+static bool
+is_of_the_settings(err_t code)
+{
+    return code == ERR_INVALID || code == ERR_RANGE || code == ERR_UNSUPPORTED;
+}
+
+err_t
+node_refuse(struct node *node, err_t code, const char *what, const char *why)
+{
+    node_explain(node, "%s: %s", what, why[0] == '\0' ? err_text(code) : why);
+    node->is_misused = is_of_the_settings(code);
+    return code;
+}
+
 void
 node_want_files(struct node *node, uint64_t more)
 {

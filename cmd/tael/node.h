@@ -417,6 +417,10 @@ __attribute__((format(printf, 2, 3))) void node_explain(struct node *node, const
  */
 __attribute__((format(printf, 2, 3))) MUST_USE err_t
 node_misuse(struct node *node, const char *format, ...);
+/* What a part that was opened says, or else the code's text. If the code is one of those that the
+ * text of a setting brings about, and nothing on a disk or a network, it is a misuse as above.
+ * Returns the code. */
+MUST_USE err_t node_refuse(struct node *node, err_t code, const char *what, const char *why);
 /* Counts descriptors that may be needed, and raises the limit as far as it may be. On the main
  * thread until the node runs, then on the loop of files. */
 void node_want_files(struct node *node, uint64_t more);

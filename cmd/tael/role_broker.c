@@ -25,10 +25,7 @@ broker_open(struct node *node)
             },
     };
     err_t result = broker_create(&parts, &node->broker, message);
-    if (result != ERR_OK) {
-        node_explain(node, "broker: %s", message[0] == '\0' ? err_text(result) : message);
-    }
-    return result;
+    return result == ERR_OK ? ERR_OK : node_refuse(node, result, "broker", message);
 }
 
 static err_t

@@ -94,10 +94,7 @@ documents_open(struct node *node)
     (void)snprintf(file, sizeof(file), "sqlite:%s", path);
     const char *url = node->settings.documents[0] == '\0' ? file : node->settings.documents;
     err_t result = document_store_open(url, kinds, count, &node->documents, message);
-    if (result != ERR_OK) {
-        node_explain(node, "documents: %s", message[0] == '\0' ? err_text(result) : message);
-    }
-    return result;
+    return result == ERR_OK ? ERR_OK : node_refuse(node, result, "documents", message);
 }
 
 /* ------------------------------------------------------------------------------------- clock */

@@ -55,9 +55,7 @@ ledger_role_open(struct node *node)
     memset(&error, 0, sizeof(error));
     err_t result = ledger_engine_open(&settings, &node->engine, &error);
     if (result != ERR_OK) {
-        node_explain(
-            node, "ledger: %s", error.message[0] == '\0' ? err_text(result) : error.message);
-        return result;
+        return node_refuse(node, result, "ledger", error.message);
     }
     node->ledger_port = ledger_engine_port(node->engine);
     return role_shards_own(node);

@@ -35,7 +35,7 @@ wallets_role_open(struct node *node)
 {
     TRY(placement_check(node));
     const struct node_settings *settings = &node->settings;
-    char message[WALLETS_MESSAGE_SIZE];
+    char message[WALLETS_MESSAGE_SIZE] = "";
     struct wallets_parts parts = {
         .runtime = node->runtime,
         .loop = node->resource_loop,
@@ -56,8 +56,7 @@ wallets_role_open(struct node *node)
     parts.settings.reconcile_interval_ms = settings->reconcile_interval;
     err_t result = wallets_create(&parts, &node->wallets, message);
     if (result != ERR_OK) {
-        node_explain(node, "wallets: %s", message[0] == '\0' ? err_text(result) : message);
-        return result;
+        return node_refuse(node, result, "wallets", message);
     }
     /* Before the loops run: the sweeper belongs to the resource loop. */
     wallets_start(node->wallets);

@@ -6,6 +6,7 @@
 #include "resource/event.h"
 
 #include "cache.h"
+#include "measure.h"
 
 #include "base/assert.h"
 
@@ -263,6 +264,21 @@ resource_find(
 }
 
 void
+resource_note_damaged(struct resource_op *op, const struct resource_type *type, struct span id)
+{
+    char what[128];
+    struct buf text;
+    buf_init_fixed(&text, what, sizeof(what) - 1);
+    buf_append_cstr(&text, type->object);
+    buf_append_byte(&text, ' ');
+    buf_append_span(&text, span_slice(id, 0, ID_TEXT_SIZE));
+    buf_append_cstr(&text, " cannot be read");
+    what[text.size] = '\0';
+    resource_measure_damaged();
+    resource_log(op->runtime, op, ERR_CORRUPT, what);
+}
+
+void
 resource_pass_damaged(void *context, struct span id)
 {
     (void)context;
@@ -282,12 +298,53 @@ resource_find_sound(
     return resource_visit(op, type, query, &visitor);
 }
 
+/* What is shown to somebody. */
+struct showing {
+    struct resource_op *op;
+    const struct resource_type *type;
+    resource_each each;
+    void *context;
+};
+
+static bool
+show_one(void *context, void *document)
+{
+    const struct showing *showing = context;
+    return showing->each(showing->context, document);
+}
+
+static void
+leave_out(void *context, struct span id)
+{
+    const struct showing *showing = context;
+    resource_note_damaged(showing->op, showing->type, id);
+}
+
+err_t
+resource_find_shown(
+    struct resource_op *op,
+    const struct resource_type *type,
+    const struct document_query *query,
+    resource_each each,
+    void *context)
+{
+    struct showing showing = {.op = op, .type = type, .each = each, .context = context};
+    const struct resource_visitor visitor = {
+        .each = show_one, .damaged = leave_out, .context = &showing};
+    return resource_visit(op, type, query, &visitor);
+}
+
+struct found_final {
+    void *document; /* NULL: it is damaged */
+    struct span id;
+    int64_t number;
+    bool is_final;
+};
+
 struct find_final {
     struct resource_op *op;
     const struct resource_type *type;
-    void **documents;
-    int64_t *numbers;
-    bool *are_final;
+    struct found_final *found;
     uint32_t count;
     uint32_t limit;
     err_t error;
@@ -298,13 +355,19 @@ note_final(void *context, const struct document_row *row, int64_t number, bool i
 {
     struct find_final *find = context;
     ASSERT(find->count < find->limit);
-    find->error =
-        resource_row_copy(&find->op->arena, find->type, row, &find->documents[find->count]);
+    struct arena *arena = &find->op->arena;
+    struct found_final *found = &find->found[find->count];
+    found->number = number;
+    found->is_final = is_final;
+    find->error = resource_row_copy(arena, find->type, row, &found->document);
+    if (find->error == ERR_CORRUPT) {
+        found->document = NULL;
+        found->id = arena_copy(arena, row->id);
+        find->error = found->id.data == NULL ? ERR_FULL : ERR_OK;
+    }
     if (find->error != ERR_OK) {
         return false;
     }
-    find->numbers[find->count] = number;
-    find->are_final[find->count] = is_final;
     find->count++;
     return true;
 }
@@ -315,17 +378,14 @@ resource_find_final(
     const struct resource_type *type,
     const struct document_place *behind,
     uint32_t limit,
-    resource_each_final each,
-    void *context)
+    const struct resource_final_visitor *visitor)
 {
     struct resource_runtime *runtime = op->runtime;
     ASSERT(runtime->shared != NULL);
     TRY(op->doom);
     struct find_final find = {.op = op, .type = type, .limit = limit};
-    find.documents = ARENA_ARRAY(&op->arena, void *, limit);
-    find.numbers = ARENA_ARRAY(&op->arena, int64_t, limit);
-    find.are_final = ARENA_ARRAY(&op->arena, bool, limit);
-    if (find.documents == NULL || find.numbers == NULL || find.are_final == NULL) {
+    find.found = ARENA_ARRAY(&op->arena, struct found_final, limit);
+    if (find.found == NULL) {
         return ERR_FULL;
     }
     TRY(runtime->shared->list_final(
@@ -335,7 +395,12 @@ resource_find_final(
     }
     /* Behind the query, so that `each` may read; what there was no memory for comes next time. */
     for (uint32_t i = 0; i < find.count; i++) {
-        if (!each(context, find.documents[i], find.numbers[i], find.are_final[i])) {
+        const struct found_final *found = &find.found[i];
+        if (found->document == NULL && found->is_final) {
+            visitor->damaged(visitor->context, found->id, found->number);
+        } else if (
+            found->document == NULL ||
+            !visitor->each(visitor->context, found->document, found->number, found->is_final)) {
             break;
         }
     }

@@ -42,6 +42,11 @@ take(struct scan *scan, struct span id)
         scan->error = ERR_OK; /* its time was over before that of its deliveries */
         return true;
     }
+    if (scan->error == ERR_CORRUPT) {
+        scan->error = ERR_OK;
+        resource_list_leave_out(scan->op, &resource_event_type, list, id);
+        return true;
+    }
     if (scan->error == ERR_OK &&
         is_wanted(scan->wanted, ((const struct resource_event *)document)->type)) {
         list->documents[list->count++] = document;

@@ -85,6 +85,55 @@ compare_oldest_first(const void *a, const void *b)
  * twice.
  */
 static err_t
+merge_values(
+    struct resource_op *op,
+    const struct span *values,
+    uint32_t count,
+    struct document_query *query,
+    struct merge *merge)
+{
+    struct document_store *documents = op->runtime->documents;
+    merge->count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        query->filters[0].value.text = values[i];
+        TRY(documents->ops->list(documents, resource_event_type.kind, query, merge_row, merge));
+        if (merge->full) {
+            return ERR_FULL;
+        }
+    }
+    if (merge->count > 0) {
+        qsort(
+            merge->ids,
+            merge->count,
+            sizeof(merge->ids[0]),
+            query->oldest_first ? compare_oldest_first : compare_newest_first);
+    }
+    /* Behind so many there may be others. */
+    merge->count = merge->count < query->limit ? merge->count : query->limit;
+    return ERR_OK;
+}
+
+static err_t
+load_merged(struct resource_op *op, const struct merge *merge, struct resource_list *list)
+{
+    for (uint32_t i = 0; i < merge->count && list->count <= list->limit; i++) {
+        if (i > 0 && resource_op_is_laden(op)) {
+            list->has_more = true;
+            break;
+        }
+        err_t result =
+            resource_load(op, &resource_event_type, merge->ids[i], &list->documents[list->count]);
+        if (result == ERR_CORRUPT) {
+            resource_list_leave_out(op, &resource_event_type, list, merge->ids[i]);
+            continue;
+        }
+        TRY(result);
+        list->count++;
+    }
+    return ERR_OK;
+}
+
+static err_t
 find_by_values(
     struct resource_op *op,
     uint32_t column,
@@ -100,30 +149,18 @@ find_by_values(
     struct document_query query = {.scope = op->caller.scope, .filter_count = 1};
     resource_list_query(list, &query);
     query.filters[0].column = column;
-    struct document_store *documents = op->runtime->documents;
     resource_transaction_read(op->runtime, op);
-    for (uint32_t i = 0; i < count; i++) {
-        query.filters[0].value.text = values[i];
-        TRY(documents->ops->list(documents, resource_event_type.kind, &query, merge_row, &merge));
-        if (merge.full) {
-            return ERR_FULL;
+    uint32_t left_out;
+    struct span last;
+    do {
+        if (list->left_out > RESOURCE_LIST_LEFT_OUT_MAX) {
+            return ERR_CORRUPT;
         }
-    }
-    if (merge.count > 0) {
-        qsort(
-            merge.ids,
-            merge.count,
-            sizeof(merge.ids[0]),
-            list->toward_newer ? compare_oldest_first : compare_newest_first);
-    }
-    for (uint32_t i = 0; i < merge.count && list->count <= list->limit; i++) {
-        if (i > 0 && resource_op_is_laden(op)) {
-            list->has_more = true;
-            break;
-        }
-        TRY(resource_load(op, &resource_event_type, merge.ids[i], &list->documents[list->count]));
-        list->count++;
-    }
+        left_out = list->left_out;
+        TRY(merge_values(op, values, count, &query, &merge));
+        TRY(load_merged(op, &merge, list));
+        last = merge.count == 0 ? SPAN_EMPTY : merge.ids[merge.count - 1];
+    } while (resource_list_goes_on(list, left_out, merge.count, last, &query));
     return ERR_OK;
 }
 

@@ -86,20 +86,23 @@ read_created(struct resource_op *op, const struct resource_type *type, struct re
     }
 }
 
-/* A cursor must name an object that is there: with a wrong one, a client would silently start over
- * or stop early. */
+/* A cursor must name an object that is there, readable or not: with a wrong one, a client would
+ * silently start over or stop early. */
 static bool
 check_cursor(
     struct resource_op *op, const struct resource_type *type, const char *param, struct span id)
 {
     void *document;
     err_t error = resource_load(op, type, id, &document);
+    if (error == ERR_OK || error == ERR_CORRUPT) {
+        return true;
+    }
     if (error == ERR_NOT_FOUND) {
         resource_missing(op, type->object, param, id);
-    } else if (error != ERR_OK) {
+    } else {
         resource_internal(op, error, "list cursor");
     }
-    return error == ERR_OK;
+    return false;
 }
 
 static bool
@@ -206,13 +209,91 @@ id_of(const void *document)
     return ((const struct resource_header *)document)->id;
 }
 
+void
+resource_list_leave_out(
+    struct resource_op *op,
+    const struct resource_type *type,
+    struct resource_list *list,
+    struct span id)
+{
+    list->left_out++;
+    resource_note_damaged(op, type, id);
+}
+
+bool
+resource_list_goes_on(
+    const struct resource_list *list,
+    uint32_t left_out,
+    uint32_t rows,
+    struct span last,
+    struct document_query *query)
+{
+    bool is_full = list->count > list->limit || list->has_more;
+    if (list->left_out == left_out || is_full || rows < query->limit) {
+        return false;
+    }
+    ASSERT(last.size > 0);
+    if (query->oldest_first) {
+        query->id_above = last;
+    } else {
+        query->id_below = last;
+    }
+    return true;
+}
+
+/* A query of a list. */
+struct look {
+    struct resource_op *op;
+    const struct resource_type *type;
+    struct resource_list *list;
+    uint32_t rows;
+    struct span last; /* of them */
+};
+
 static bool
 collect(void *context, void *document)
 {
-    struct resource_list *list = context;
+    struct look *look = context;
+    struct resource_list *list = look->list;
     ASSERT(list->count <= list->limit);
+    look->rows++;
+    look->last = id_of(document);
     list->documents[list->count++] = document;
-    return true;
+    return list->count <= list->limit;
+}
+
+static void
+leave_out(void *context, struct span id)
+{
+    struct look *look = context;
+    look->rows++;
+    look->last = id;
+    resource_list_leave_out(look->op, look->type, look->list, id);
+}
+
+/* `cut` as a visitor's. */
+static err_t
+find(
+    struct resource_op *op,
+    const struct resource_type *type,
+    const struct document_query *query,
+    struct resource_list *list,
+    bool *cut)
+{
+    struct look look = {.op = op, .type = type, .list = list};
+    struct document_query rest = *query;
+    const struct resource_visitor visitor = {
+        .each = collect, .damaged = leave_out, .context = &look, .cut = cut};
+    uint32_t left_out;
+    do {
+        if (list->left_out > RESOURCE_LIST_LEFT_OUT_MAX) {
+            return ERR_CORRUPT;
+        }
+        left_out = list->left_out;
+        look.rows = 0;
+        TRY(resource_visit(op, type, &rest, &visitor));
+    } while (resource_list_goes_on(list, left_out, look.rows, look.last, &rest));
+    return ERR_OK;
 }
 
 err_t
@@ -222,9 +303,7 @@ resource_list_find(
     const struct document_query *query,
     struct resource_list *list)
 {
-    const struct resource_visitor visitor = {
-        .each = collect, .context = list, .cut = &list->has_more};
-    return resource_visit(op, type, query, &visitor);
+    return find(op, type, query, list, &list->has_more);
 }
 
 /* -------------------------------------------------------------------------------- answering */
@@ -350,7 +429,7 @@ find_other(
         return ERR_FULL;
     }
     query->filters[either->index].column = either->other;
-    TRY(resource_find(op, type, query, collect, &other));
+    TRY(find(op, type, query, &other, NULL));
     merge(list, &other);
     return ERR_OK;
 }
@@ -369,8 +448,7 @@ run_query(
     }
     resource_list_query(list, query);
     /* Two queries are put together only whole. */
-    err_t error = either->asked ? resource_find(op, type, query, collect, list)
-                                : resource_list_find(op, type, query, list);
+    err_t error = find(op, type, query, list, either->asked ? NULL : &list->has_more);
     if (error == ERR_OK && either->asked) {
         error = find_other(op, type, query, either, list);
     }
@@ -487,6 +565,7 @@ resource_answer_list_where(
 
 struct chosen {
     struct resource_op *op;
+    const struct resource_type *type;
     const struct resource_list_choice *choice;
     struct resource_list list;
     uint32_t looked;
@@ -496,11 +575,21 @@ static bool
 collect_chosen(void *context, void *document)
 {
     struct chosen *chosen = context;
+    struct resource_list *list = &chosen->list;
     chosen->looked++;
     if (chosen->choice->takes(chosen->op, document)) {
-        (void)collect(&chosen->list, document);
+        ASSERT(list->count <= list->limit);
+        list->documents[list->count++] = document;
     }
-    return chosen->list.count <= chosen->list.limit;
+    return list->count <= list->limit;
+}
+
+static void
+pass_chosen(void *context, struct span id)
+{
+    struct chosen *chosen = context;
+    chosen->looked++;
+    resource_list_leave_out(chosen->op, chosen->type, &chosen->list, id);
 }
 
 void
@@ -510,7 +599,7 @@ resource_answer_list_chosen(
     struct span url,
     const struct resource_list_choice *choice)
 {
-    struct chosen chosen = {.op = op, .choice = choice};
+    struct chosen chosen = {.op = op, .type = type, .choice = choice};
     struct document_query query = {.filter_count = choice->filter_count};
     ASSERT(choice->filter_count <= DOCUMENT_FILTERS_MAX);
     for (uint32_t i = 0; i < choice->filter_count; i++) {
@@ -523,7 +612,7 @@ resource_answer_list_chosen(
     query.limit = RESOURCE_LIST_LOOKED_MAX + 1;
     bool cut = false;
     const struct resource_visitor visitor = {
-        .each = collect_chosen, .context = &chosen, .cut = &cut};
+        .each = collect_chosen, .damaged = pass_chosen, .context = &chosen, .cut = &cut};
     err_t error = resource_visit(op, type, &query, &visitor);
     if (error != ERR_OK) {
         resource_internal(op, error, "list");

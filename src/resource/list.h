@@ -15,6 +15,7 @@ struct resource_list {
     void **merged;    /* the same, where two queries are put together */
     uint32_t count;   /* of documents; may be limit + 1 */
     bool has_more;
+    uint32_t left_out; /* rows that cannot be read */
 };
 
 #define RESOURCE_LIST_LIMIT_DEFAULT 10
@@ -37,7 +38,25 @@ MUST_USE bool resource_list_read(
     struct resource_op *op, const struct resource_type *type, struct resource_list *list);
 /* Fills a query's bounds, order and limit (one more than asked for, to see whether there are). */
 void resource_list_query(const struct resource_list *list, struct document_query *query);
-/* The query's documents into the list: fewer, with has_more, where so many would not fit. */
+/* A row that cannot be read is not in the list, and noted. */
+void resource_list_leave_out(
+    struct resource_op *op,
+    const struct resource_type *type,
+    struct resource_list *list,
+    struct span id);
+/*
+ * A query has found `rows`, the last of which is `last`, and the list had left out `left_out`
+ * before it. True: what was left out of it is to be made up for by those behind it, of which
+ * `query` now asks: clients take a page that is empty for the end.
+ */
+MUST_USE bool resource_list_goes_on(
+    const struct resource_list *list,
+    uint32_t left_out,
+    uint32_t rows,
+    struct span last,
+    struct document_query *query);
+/* The query's documents into the list: fewer, with has_more, where so many would not fit. What
+ * cannot be read is left out. ERR_CORRUPT: that are too many. */
 MUST_USE err_t resource_list_find(
     struct resource_op *op,
     const struct resource_type *type,

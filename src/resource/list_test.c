@@ -2,6 +2,7 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define THINGS 12
@@ -78,6 +79,98 @@ pages_go_both_ways(void **state)
     t_expect_page(t_list(world, "limit=2&ending_before=@", things.id[7]), "9 8", true);
     t_expect_page(t_list(world, "limit=4&ending_before=@", things.id[7]), "11 10 9 8", false);
     t_expect_page(t_list(world, "ending_before=@", things.id[11]), "", false);
+}
+
+/* How many rows were told of as damaged, in this process. */
+static uint64_t
+t_damaged_count(void)
+{
+    static const char name[] = "\ntael_document_damaged_total ";
+    struct buf text;
+    buf_init(&text, 1U << 20);
+    resource_metrics_render(&text);
+    buf_append_byte(&text, '\0');
+    assert_false(buf_failed(&text));
+    const char *found = strstr(text.data, name);
+    assert_non_null(found);
+    uint64_t count = strtoull(found + sizeof(name) - 1, NULL, 10);
+    buf_release(&text);
+    return count;
+}
+
+static void
+what_cannot_be_read_is_left_out(void **state)
+{
+    struct t_world *world = *state;
+    struct t_things things;
+    t_fill(world, &things);
+    uint64_t before = t_damaged_count();
+    t_damage(world, "thing", things.id[8]);
+    t_expect_page(t_list(world, "limit=3", NULL), "11 10 9", true);
+    assert_int_equal(t_damaged_count(), before + 1);
+    assert_non_null(strstr(world->logged, "ERR_CORRUPT"));
+    assert_non_null(strstr(world->logged, things.id[8]));
+    t_expect_page(t_list(world, "limit=4", NULL), "11 10 9 7", true);
+    t_expect_page(t_list(world, "limit=1&starting_after=@", things.id[9]), "7", true);
+    t_expect_page(t_list(world, "limit=2&ending_before=@", things.id[6]), "9 7", true);
+    t_expect_page(t_list(world, "limit=100", NULL), "11 10 9 7 6 5 4 3 2 1 0", false);
+    /* A cursor that was good when it was given. */
+    t_expect_page(t_list(world, "limit=1&starting_after=@", things.id[8]), "7", true);
+    t_expect_page(t_list(world, "limit=1&ending_before=@", things.id[8]), "9", true);
+    t_damage(world, "thing", things.id[0]);
+    t_expect_page(t_list(world, "starting_after=@", things.id[1]), "", false);
+    t_expect_page(t_list(world, "limit=1&starting_after=@", things.id[2]), "1", false);
+}
+
+/* A page is filled from behind them: clients take an empty one for the end. */
+static void
+a_page_of_what_cannot_be_read_is_passed(void **state)
+{
+    struct t_world *world = *state;
+    struct t_things things;
+    t_fill(world, &things);
+    for (int i = 2; i < 11; i++) {
+        t_damage(world, "thing", things.id[i]);
+    }
+    t_expect_page(t_list(world, "limit=1", NULL), "11", true);
+    t_expect_page(t_list(world, "limit=1&starting_after=@", things.id[11]), "1", true);
+    t_expect_page(t_list(world, "limit=2&starting_after=@", things.id[11]), "1 0", false);
+    t_expect_page(t_list(world, "limit=1&ending_before=@", things.id[1]), "11", false);
+    t_expect_page(t_list(world, "colour=blue&limit=2", NULL), "11 1", false);
+    t_expect_page(t_list(world, "either=n1&limit=1", NULL), "1", false);
+    t_expect_page(t_list(world, "created[lt]=9999999999&limit=2", NULL), "11 1", true);
+}
+
+/* So many, newer than anything that is made here. */
+static void
+t_fill_damaged(struct t_world *world, uint32_t count)
+{
+    static u128 made;
+    struct document_store *store = world->store.real;
+    u128 first = id_floor(OS_SIM_START_WALL_NS / OS_NS_PER_MS + 60000);
+    assert_int_equal(store->ops->begin(store), ERR_OK);
+    for (uint32_t i = 0; i < count; i++) {
+        char id[ID_TEXT_SIZE];
+        const struct document_row row = {
+            .scope = T_SCOPE,
+            .id = span_of(id, id_format("th_", first + made++, id)),
+            .body = SPAN("no document of ours"),
+            .columns = {{.is_null = true}, {.is_null = true}},
+        };
+        assert_int_equal(store->ops->insert(store, &t_thing_kind, &row), ERR_OK);
+    }
+    assert_int_equal(store->ops->commit(store), ERR_OK);
+}
+
+static void
+so_many_are_no_accident(void **state)
+{
+    struct t_world *world = *state;
+    (void)t_do(world, T_CREATE, NULL, "name=n0");
+    t_fill_damaged(world, RESOURCE_LIST_LEFT_OUT_MAX);
+    t_expect_page(t_list(world, "limit=1", NULL), "0", false);
+    t_fill_damaged(world, 1);
+    t_expect_error(t_list(world, "limit=1", NULL), 500, "", NULL);
 }
 
 static void
@@ -199,9 +292,14 @@ references_expand(void **state)
     t_expect_error(t_do(world, T_LIST, NULL, "expand[]=data"), 400, "", "expand");
     t_expect_error(t_do(world, T_LIST, NULL, "expand[]=data.name"), 400, "", "expand");
     t_expect_error(t_do(world, T_RETRIEVE, t_text(c, "id"), "expand[]=nam"), 400, "", "expand");
-    /* A reference to what is not there stays an id. */
+    /* A reference to what is not there, or cannot be read, stays an id. */
     struct t_call *lost = t_do(world, T_CREATE, NULL, "name=d&parent=th_gone&expand[]=parent");
     assert_string_equal(t_text(lost, "parent"), "th_gone");
+    uint64_t before = t_damaged_count();
+    t_damage(world, "thing", t_text(a, "id"));
+    read = t_do(world, T_RETRIEVE, t_text(c, "id"), "expand[]=parent.parent");
+    assert_string_equal(t_text(read, "parent.parent"), t_text(a, "id"));
+    assert_int_equal(t_damaged_count(), before + 1);
 }
 
 static void
@@ -312,6 +410,35 @@ events_are_found_by_type(void **state)
         t_do(world, T_EVENTS, NULL, "type=a&types[]=b"), 400, "parameters_exclusive", NULL);
 }
 
+/* By type, by object, and of all; in pages. */
+static void
+events_that_cannot_be_read_are_left_out(void **state)
+{
+    struct t_world *world = *state;
+    static const char *const types[] = {"a.one", "b.one", "a.one", "a.two", "a.one"};
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        t_emit(world, types[i]);
+        os_sim_advance(world->sim, OS_NS_PER_S);
+    }
+    struct t_call *all = t_do(world, T_EVENTS, NULL, NULL);
+    t_damage(world, "event", t_text(all, "data.1.id"));
+    t_damage(world, "event", t_text(all, "data.2.id"));
+    uint64_t before = t_damaged_count();
+    t_expect_types(world, NULL, "a.one b.one a.one", false);
+    assert_int_equal(t_damaged_count(), before + 2);
+    t_expect_types(world, "limit=2", "a.one b.one", true);
+    t_expect_types(world, "type=a.*", "a.one a.one", false);
+    t_expect_types(world, "types[]=a.one&types[]=a.two&limit=1", "a.one", true);
+    char form[100];
+    (void)snprintf(
+        form, sizeof(form), "type=a.*&limit=1&starting_after=%s", t_text(all, "data.0.id"));
+    t_expect_types(world, form, "a.one", false);
+    (void)snprintf(form, sizeof(form), "type=a.*&ending_before=%s", t_text(all, "data.3.id"));
+    t_expect_types(world, form, "a.one", false);
+    t_expect_types(world, "delivery_success=true", "a.one b.one a.one", false);
+    t_expect_error(t_do(world, T_EVENT, t_text(all, "data.1.id"), NULL), 500, "", NULL);
+}
+
 static void
 a_type_of_a_lost_transaction_is_not_known(void **state)
 {
@@ -331,12 +458,16 @@ main(void)
 #define T(test) cmocka_unit_test_setup_teardown(test, t_setup, t_teardown)
     const struct CMUnitTest tests[] = {
         T(pages_go_both_ways),
+        T(what_cannot_be_read_is_left_out),
+        T(a_page_of_what_cannot_be_read_is_passed),
+        T(so_many_are_no_accident),
         T(filters_and_times_narrow_it),
         T(one_filter_looks_at_two_columns),
         T(wrong_cursors_and_limits_are_refused),
         T(references_expand),
         T(events_tell_what_happened),
         T(events_are_found_by_type),
+        T(events_that_cannot_be_read_are_left_out),
         T(a_type_of_a_lost_transaction_is_not_known),
     };
     return T_RUN("resource list", tests);

@@ -25,6 +25,10 @@ TRACE_HISTOGRAM(
     group_bounds);
 TRACE_COUNTER(
     failures, "tael_document_failures_total", "Transactions of documents that failed to commit.");
+TRACE_COUNTER(
+    damaged,
+    "tael_document_damaged_total",
+    "Times that a row that cannot be read was left out of what was asked for.");
 TRACE_GAUGE(
     operations, "tael_operations", "Operations under way: requests, and work of the services.");
 
@@ -59,6 +63,7 @@ static const struct trace_metric *const all[] = {
     &sync_seconds,
     &group_operations,
     &failures,
+    &damaged,
     &operations,
     &round_trips,
     &cache_reads,
@@ -94,6 +99,12 @@ void
 resource_measure_failure(void)
 {
     trace_counter_add(&failures, 0, 1);
+}
+
+void
+resource_measure_damaged(void)
+{
+    trace_counter_add(&damaged, 0, 1);
 }
 
 void

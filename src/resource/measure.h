@@ -16,6 +16,8 @@ void resource_measure_apply(
 void resource_measure_sync(const struct resource_runtime *runtime, uint64_t began_ns);
 /* A transaction that was not committed. */
 void resource_measure_failure(void);
+/* A row that cannot be read was left out. */
+void resource_measure_damaged(void);
 /* How many operations are under way, at the end of a group. */
 void resource_measure_group(struct resource_runtime *runtime);
 /* Of copies (cache.h). */

@@ -69,7 +69,11 @@ referenced(struct resource_render *render, const struct resource_type **type, st
         *type = (*type)->remains;
         error = resource_load(render->op, *type, id, &document);
     }
-    resource_render_note(render, error == ERR_NOT_FOUND ? ERR_OK : error);
+    if (error == ERR_CORRUPT) {
+        resource_note_damaged(render->op, *type, id);
+    }
+    bool stays = error == ERR_NOT_FOUND || error == ERR_CORRUPT;
+    resource_render_note(render, stays ? ERR_OK : error);
     return error == ERR_OK ? document : NULL;
 }
 

@@ -268,7 +268,12 @@ look_at(struct search *search, const struct document_row *row)
     void *document;
     bool matches;
     arena_clear(scratch);
-    TRY(resource_row_decode(scratch, search->of->type, row, &document));
+    err_t result = resource_row_decode(scratch, search->of->type, row, &document);
+    if (result == ERR_CORRUPT) {
+        resource_list_leave_out(search->op, search->of->type, list, row->id);
+        return ERR_OK;
+    }
+    TRY(result);
     TRY(resource_search_match(&search->terms, document, scratch, &matches));
     search->last_created = ((const struct resource_header *)document)->created;
     if (!matches) {

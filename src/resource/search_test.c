@@ -471,12 +471,29 @@ a_hundred_searches_under_way_all_end(void **state)
     }
 }
 
+static void
+what_cannot_be_read_matches_nothing(void **state)
+{
+    struct t_world *world = *state;
+    t_fill(world);
+    struct t_call *page = t_search(world, "colour:'red'", "limit=2");
+    t_expect(page, "n9 n6", true);
+    t_damage(world, "thing", t_text(page, "data.1.id"));
+    page = t_search(world, "colour:'red'", "limit=2");
+    t_expect(page, "n9 n3", true);
+    assert_non_null(strstr(world->logged, "cannot be read"));
+    t_expect(t_next(world, "colour:'red'", "limit=2", page), "n0", false);
+    page = t_search(world, "colour:'red'", "limit=2&expand[]=total_count");
+    assert_int_equal(t_integer(page, "total_count"), 3);
+}
+
 int
 main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, t_setup, t_teardown)
     const struct CMUnitTest tests[] = {
         T(pages_follow_one_another),
+        T(what_cannot_be_read_matches_nothing),
         T(rows_that_are_added_do_not_move_pages),
         T(a_page_goes_with_its_query),
         T(matches_are_counted_when_asked_for),

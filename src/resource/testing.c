@@ -535,8 +535,8 @@ count_row(void *context, const struct document_row *row)
     return true;
 }
 
-size_t
-t_count(struct t_world *world, const char *table)
+static const struct document_kind *
+kind_of(const char *table)
 {
     const struct document_kind *kind = &t_thing_kind;
     for (uint32_t i = 0; i < resource_kind_count; i++) {
@@ -545,8 +545,32 @@ t_count(struct t_world *world, const char *table)
         }
     }
     assert_string_equal(kind->name, table);
+    return kind;
+}
+
+void
+t_damage(struct t_world *world, const char *table, const char *id)
+{
+    struct document_store *store = world->store.real;
+    const struct document_kind *kind = kind_of(table);
+    struct document_row row;
+    struct arena arena;
+    arena_init(&arena, 1U << 20);
+    assert_int_equal(store->ops->begin(store), ERR_OK);
+    assert_int_equal(
+        store->ops->get(store, kind, T_SCOPE, span_from_cstr(id), &arena, &row), ERR_OK);
+    row.body = SPAN("no document of ours");
+    assert_int_equal(store->ops->update(store, kind, &row), ERR_OK);
+    assert_int_equal(store->ops->commit(store), ERR_OK);
+    arena_release(&arena);
+}
+
+size_t
+t_count(struct t_world *world, const char *table)
+{
+    const struct document_kind *kind = kind_of(table);
     size_t count = 0;
-    struct document_query query = {.scope = 2, .range_column = UINT32_MAX, .limit = 1000000};
+    struct document_query query = {.scope = T_SCOPE, .range_column = UINT32_MAX, .limit = 1000000};
     assert_int_equal(
         world->store.real->ops->list(world->store.real, kind, &query, count_row, &count), ERR_OK);
     return count;

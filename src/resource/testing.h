@@ -30,6 +30,9 @@ struct t_thing {
     struct span metadata;
 };
 
+/* Of the test merchant, in test mode. */
+#define T_SCOPE 2
+
 enum {
     T_COLOUR,
     T_NAME,
@@ -165,5 +168,7 @@ const struct json_t *t_json(const struct t_call *call, const char *path);
 void t_expect_error(const struct t_call *call, int status, const char *code, const char *param);
 /* Things in the documents, of the test merchant. */
 size_t t_count(struct t_world *world, const char *table);
+/* From now on nobody can read the row: a thing's or one of the runtime's, of the test merchant. */
+void t_damage(struct t_world *world, const char *table, const char *id);
 
 #endif

@@ -274,6 +274,7 @@ FIRES = {
     "TaelOutboxLags": ["tael_outbox_lag_seconds 100x30"],
     "TaelWebhooksOverdue": ["tael_webhook_overdue_seconds 400x30"],
     "TaelWebhooksGivenUp": ["tael_webhook_given_up_total 0 0 1x28"],
+    "TaelDocumentsDamaged": ["tael_document_damaged_total 0 0 1x28"],
     "TaelWebhooksDamaged": ["tael_webhook_damaged_total 0 0 1x28"],
     "TaelWebhookKeyMissing": ["tael_webhook_key_missing 1x30"],
     "TaelSecretsUnreadable": ["tael_vault_cards_unreadable 0x5 1x25"],

@@ -64,11 +64,31 @@ def test_a_file_of_settings_is_named(tmp_path):
     (["--wallet-placement=wallet"], "wallet-placement: only a ledger of several shards"),
     (["--public-url=pay.example.com"], "public-url is an address"),
     (["--card-network=iso8583://127.0.0.1:1", "--card-network-dialect=latin"], "card-network-dialect is"),
+    (["--ledger=mysql://127.0.0.1/tael"], "ledger: mysql://127.0.0.1/tael: no such store"),
+    (["--ledger=journal:"], "ledger: journal folder: the path is empty"),
+    (["--ledger=postgres://127.0.0.1:1/tael?schema=A"], "ledger: ledger URL: schema is"),
+    (["--documents=mysql://127.0.0.1/tael"], "documents: not a document store: mysql"),
+    (["--documents=postgres://%zz"], "documents: invalid percent-encoded token"),
+    (["--wallet-limits=basic.out=1"], "wallets: wallet-limits: wrong at"),
+    (["--broker=nats://127.0.0.1/events"], "broker: the URL begins with none of"),
+    (["--broker=kafka://127.0.0.1:1"], "broker: the URL has no topic"),
 ])
 def test_settings_that_cannot_be_end_as_those_that_are_none(tmp_path, flags, why):
     """2: whoever starts it again and again leaves it."""
     ended = run_tael("server", f"--data={tmp_path}/data", "--listen=127.0.0.1:0", *flags)
     assert ended.returncode == 2 and ended.stdout == ""
+    assert ended.stderr.splitlines()[0].startswith(f"tael server: {why}"), ended.stderr
+
+
+@pytest.mark.parametrize("flags, why", [
+    (["--ledger=postgres://tael@127.0.0.1:1/tael"], "ledger: "),
+    (["--documents=postgres://tael@127.0.0.1:1/tael"], "documents: "),
+    (["--broker=kafka://127.0.0.1:1/events", "--broker-config=/nowhere/kafka"], "broker: the broker's config file"),
+])
+def test_what_is_not_there_may_come(tmp_path, flags, why):
+    """1: it may work at the next try."""
+    ended = run_tael("server", f"--data={tmp_path}/data", "--listen=127.0.0.1:0", *flags)
+    assert ended.returncode == 1 and ended.stdout == ""
     assert ended.stderr.splitlines()[0].startswith(f"tael server: {why}"), ended.stderr
 
 

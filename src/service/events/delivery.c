@@ -89,7 +89,7 @@ events_delivery_list_of_event(struct resource_op *op)
     json_member_cstr(&listing.json, "object", "list");
     json_key(&listing.json, "data");
     json_array_begin(&listing.json);
-    err_t result = resource_find(op, &events_delivery_type, &query, list_one, &listing);
+    err_t result = resource_find_shown(op, &events_delivery_type, &query, list_one, &listing);
     if (result == ERR_OK && listing.failed) {
         result = ERR_FULL;
     }

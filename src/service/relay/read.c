@@ -63,6 +63,9 @@ save_cursor(struct read *read)
     void *document;
     struct relay_cursor *cursor;
     err_t result = resource_load(read->op, &relay_cursor_type, CURSOR_ID, &document);
+    if (result == ERR_CORRUPT) { /* what it said is in a column, and was read at the start */
+        result = resource_load_blank(read->op, &relay_cursor_type, CURSOR_ID, &document);
+    }
     if (result == ERR_OK) {
         cursor = document;
     } else if (result == ERR_NOT_FOUND) {
@@ -71,10 +74,10 @@ save_cursor(struct read *read)
             return ERR_FULL;
         }
         cursor->header.id = CURSOR_ID;
-        cursor->active = 1;
     } else {
         return result;
     }
+    cursor->active = 1;
     cursor->event = span_from_cstr(read->scope->confirmed);
     return resource_save(read->op, &relay_cursor_type, cursor);
 }
@@ -143,6 +146,15 @@ relay_batch_add(
     return RELAY_ADDED;
 }
 
+static void
+note_taken(struct read *read, struct span id)
+{
+    ASSERT(id.size < ID_TEXT_SIZE);
+    read->taken++;
+    memcpy(read->scope->in_batch, id.data, id.size);
+    read->scope->in_batch[id.size] = '\0';
+}
+
 static bool
 take_event(void *context, void *document)
 {
@@ -161,11 +173,17 @@ take_event(void *context, void *document)
         break;
     }
     read->more = false;
-    read->taken++;
-    ASSERT(event->header.id.size < ID_TEXT_SIZE);
-    memcpy(read->scope->in_batch, event->header.id.data, event->header.id.size);
-    read->scope->in_batch[event->header.id.size] = '\0';
+    note_taken(read, event->header.id);
     return true;
+}
+
+/* The cursor passes it, as if it were in the batch (RELAY-6). */
+static void
+pass_event(void *context, struct span id)
+{
+    struct read *read = context;
+    note_taken(read, id);
+    resource_note_damaged(read->op, &resource_event_type, id);
 }
 
 /* ------------------------------------------------------------------------------------ operation */
@@ -183,7 +201,8 @@ read_events(struct resource_op *op)
     };
     read->scope->unsaved = false;
     bool cut = false;
-    const struct resource_visitor visitor = {.each = take_event, .context = read, .cut = &cut};
+    const struct resource_visitor visitor = {
+        .each = take_event, .damaged = pass_event, .context = read, .cut = &cut};
     err_t result = resource_visit(op, &resource_event_type, &query, &visitor);
     if (result == ERR_OK && read->taken == 0) {
         result = read->error;

@@ -193,6 +193,23 @@ relay_go_on(struct relay *relay)
     show_busy(relay);
 }
 
+/* The cursors pass what was read: the broker has it, or nobody can read it. */
+static void
+round_passes(struct relay *relay)
+{
+    LIST_FOREACH_SAFE (&relay->round, link) {
+        struct relay_scope *scope = CONTAINER_OF(link, struct relay_scope, waiting);
+        if (scope->in_batch[0] != '\0') {
+            memcpy(scope->confirmed, scope->in_batch, sizeof(scope->confirmed));
+            scope->unsaved = true;
+            if (relay->shared.is_used) {
+                relay_shared_confirmed(scope);
+            }
+        }
+    }
+    round_leave(relay);
+}
+
 static void
 round_read(struct relay *relay)
 {
@@ -202,7 +219,7 @@ round_read(struct relay *relay)
         publish(relay);
     } else {
         atomic_store(&relay->oldest_s, relay_shared_waiting_s(relay));
-        round_leave(relay);
+        round_passes(relay);
         if (relay->round_failed) {
             retry_later(relay);
         }
@@ -225,19 +242,9 @@ relay_read_ended(struct relay_scope *scope, bool good)
 static void
 round_confirmed(struct relay *relay)
 {
-    LIST_FOREACH_SAFE (&relay->round, link) {
-        struct relay_scope *scope = CONTAINER_OF(link, struct relay_scope, waiting);
-        if (scope->in_batch[0] != '\0') {
-            memcpy(scope->confirmed, scope->in_batch, sizeof(scope->confirmed));
-            scope->unsaved = true;
-            if (relay->shared.is_used) {
-                relay_shared_confirmed(scope);
-            }
-        }
-    }
     batch_clear(&relay->batch);
     relay->failures = 0;
-    round_leave(relay);
+    round_passes(relay);
 }
 
 static void

@@ -37,7 +37,7 @@ struct relay_scope {
     bool dirty;                   /* there may be events behind `confirmed` */
     bool unsaved;                 /* `confirmed` is not in the documents yet */
     char confirmed[ID_TEXT_SIZE]; /* everything up to this event; empty: nothing */
-    char in_batch[ID_TEXT_SIZE];  /* the last of its events in the batch; empty: none is */
+    char in_batch[ID_TEXT_SIZE];  /* the last of its events that was read; empty: none was */
 };
 
 /* Where a message's parts are in the batch's text. */

@@ -133,6 +133,16 @@ take_event(void *context, void *document, int64_t number, bool is_final)
     return look->error == ERR_OK;
 }
 
+/* The cursor passes it, as if it were in the batch (RELAY-6). */
+static void
+pass_event(void *context, struct span id, int64_t number)
+{
+    struct look *look = context;
+    look->error = position_set(&look->order->in_batch, number, id);
+    look->taken += look->error == ERR_OK ? 1 : 0;
+    resource_note_damaged(look->op, &resource_event_type, id);
+}
+
 /* Where the order is now; UINT32_MAX: the documents are in that database no more. */
 static uint32_t
 order_at(const struct relay_order *order)
@@ -171,10 +181,12 @@ read_events(struct resource_op *op)
         .order = order_at(order)};
     int64_t waited_s = order->waiting_s;
     order->waiting_s = 0;
-    err_t result = behind.order == UINT32_MAX
-                       ? ERR_OK
-                       : resource_find_final(
-                             op, &resource_event_type, &behind, EVENTS_OF_LOOK, take_event, look);
+    const struct resource_final_visitor visitor = {
+        .each = take_event, .damaged = pass_event, .context = look};
+    err_t result =
+        behind.order == UINT32_MAX
+            ? ERR_OK
+            : resource_find_final(op, &resource_event_type, &behind, EVENTS_OF_LOOK, &visitor);
     if (is_passed_over(order, result)) {
         order->waiting_s = waited_s;
         result = ERR_OK;

@@ -182,17 +182,30 @@ may_have(const struct look *look, struct span text)
     return !buf_failed(&mark) && contains(text, buf_span(&mark));
 }
 
+static void
+note_looked(struct look *look, struct span id, size_t size)
+{
+    ASSERT(id.size < sizeof(look->last));
+    memcpy(look->last, id.data, id.size);
+    look->last_size = id.size;
+    look->rows++;
+    look->looked += size + ROW_EXTRA;
+}
+
+static void
+pass_page(void *context, struct span id)
+{
+    struct look *look = context;
+    note_looked(look, id, 0);
+    resource_note_damaged(look->op, &requests_page_type, id);
+}
+
 static bool
 each_page(void *context, void *document)
 {
     struct look *look = context;
     const struct requests_page *page = document;
-    struct span id = page->header.id;
-    ASSERT(id.size < sizeof(look->last));
-    memcpy(look->last, id.data, id.size);
-    look->last_size = id.size;
-    look->rows++;
-    look->looked += page->entries.size + ROW_EXTRA;
+    note_looked(look, page->header.id, page->entries.size);
     look->turn_is_over =
         !resource_turn_spend(resource_op_runtime(look->op), page->entries.size + ROW_EXTRA);
     if (may_have(look, page->entries)) {
@@ -287,7 +300,7 @@ look_on(struct resource_op *op)
 {
     struct look *look = resource_op_state(op);
     const struct resource_visitor visitor = {
-        .each = each_page, .damaged = resource_pass_damaged, .context = look};
+        .each = each_page, .damaged = pass_page, .context = look};
     bool sought;
     do {
         struct document_query query;

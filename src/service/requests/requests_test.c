@@ -406,6 +406,74 @@ lists_are_pages_in_both_directions(void **state)
     assert_false(has_more(world));
 }
 
+struct t_rows {
+    char ids[100][ID_TEXT_SIZE];
+    uint64_t scope;
+    uint32_t count;
+};
+
+static bool
+note_row(void *context, const struct document_row *row)
+{
+    struct t_rows *rows = context;
+    assert_true(rows->count < 100 && row->id.size < ID_TEXT_SIZE);
+    memcpy(rows->ids[rows->count++], row->id.data, row->id.size);
+    rows->scope = row->scope;
+    return true;
+}
+
+/* The newest page of those that are written. */
+static void
+damage_newest(struct t_world *world)
+{
+    static struct t_rows rows;
+    struct document_store *store = world->documents;
+    const struct document_query query = {.scope = 2, .range_column = UINT32_MAX, .limit = 100};
+    struct document_row row;
+    memset(&rows, 0, sizeof(rows));
+    assert_int_equal(
+        store->ops->list(store, requests_page_type.kind, &query, note_row, &rows), ERR_OK);
+    assert_true(rows.count > 0);
+    assert_int_equal(
+        store->ops->get(
+            store,
+            requests_page_type.kind,
+            rows.scope,
+            span_from_cstr(rows.ids[0]),
+            &world->arena,
+            &row),
+        ERR_OK);
+    row.body = SPAN("no page of ours");
+    assert_int_equal(store->ops->begin(store), ERR_OK);
+    assert_int_equal(store->ops->update(store, requests_page_type.kind, &row), ERR_OK);
+    assert_int_equal(store->ops->commit(store), ERR_OK);
+}
+
+/* Nor is it the end of what can. */
+static void
+what_cannot_be_read_is_left_out(void **state)
+{
+    enum {
+        PAGES = 70 /* more than are read at once */
+    };
+
+    struct t_world *world = *state;
+    char first[ID_TEXT_SIZE];
+    for (size_t i = 0; i < PAGES; i++) {
+        do_work(world, i == 0 ? "amount=7" : "amount=8");
+        if (i == 0) {
+            memcpy(first, world->last, sizeof(first));
+        }
+        advance(world, 2);
+    }
+    assert_int_equal(requests_health(world->requests).pages, PAGES);
+    damage_newest(world);
+    list(world, "limit=100");
+    assert_int_equal(data(world)->child_count, PAGES - 1);
+    assert_string_equal(id_at(world, PAGES - 2), first);
+    assert_false(has_more(world));
+}
+
 static void
 a_list_is_filtered(void **state)
 {
@@ -553,6 +621,7 @@ main(void)
         IN_WORLD(it_is_written_without_being_asked_for),
         IN_WORLD(a_drain_writes_what_waits),
         IN_WORLD(lists_are_pages_in_both_directions),
+        IN_WORLD(what_cannot_be_read_is_left_out),
         IN_WORLD(a_list_is_filtered),
         IN_WORLD(what_there_is_not_is_said_to_be_missing),
         IN_WORLD(who_has_no_key_is_not_logged),

@@ -132,12 +132,24 @@ struct resource_visitor {
     bool *cut;
 };
 
+/* A row that cannot be read was left out of what somebody asked for: it is counted, and the log has
+ * its id. */
+void resource_note_damaged(
+    struct resource_op *op, const struct resource_type *type, struct span id);
 /* `damaged` of those who need not tell of it. */
 void resource_pass_damaged(void *context, struct span id);
 
 /* As resource_find, past what is damaged: for who does something for all, and must not stop for one
  * of them. Who compares (resource_visit) tells of it. */
 MUST_USE err_t resource_find_sound(
+    struct resource_op *op,
+    const struct resource_type *type,
+    const struct document_query *query,
+    resource_each each,
+    void *context);
+
+/* The same for what is shown to somebody, who gets it without what is damaged: that is noted. */
+MUST_USE err_t resource_find_shown(
     struct resource_op *op,
     const struct resource_type *type,
     const struct document_query *query,
@@ -165,14 +177,19 @@ MUST_USE err_t resource_look(
 /* Of a kind whose rows have an order, in shared documents: those of all scopes behind a place, as
  * document_shared_ops.list_final has them. What is written in this transaction is not among them.
  */
-typedef bool (*resource_each_final)(void *context, void *document, int64_t number, bool is_final);
+struct resource_final_visitor {
+    bool (*each)(void *context, void *document, int64_t number, bool is_final);
+    /* A final one that cannot be read, in its place of the order. */
+    void (*damaged)(void *context, struct span id, int64_t number);
+    void *context;
+};
+
 MUST_USE err_t resource_find_final(
     struct resource_op *op,
     const struct resource_type *type,
     const struct document_place *behind,
     uint32_t limit,
-    resource_each_final each,
-    void *context);
+    const struct resource_final_visitor *visitor);
 /* Whose scope it is. ERR_NOT_FOUND: nobody's. */
 MUST_USE err_t
 resource_scope_merchant(struct resource_op *op, uint64_t scope, char ret_id[ID_TEXT_SIZE]);

@@ -15,6 +15,10 @@ struct resource_list_filter {
 
 #define RESOURCE_EITHER(one, other) ((uint32_t)(one) | ((uint32_t)(other) + 1) << 16)
 
+/* A row that cannot be read is left out of lists and searches, counted, and named in the log. So
+ * many of one page; more are no accident, and it fails. */
+#define RESOURCE_LIST_LEFT_OUT_MAX 1024
+
 /* Reads limit, starting_after, ending_before, created, expand and the filters, and answers the list
  * envelope: the body of a handler. */
 void resource_answer_list(

@@ -48,7 +48,7 @@ account_of(struct resource_op *op, const struct payments_payout_schedule *schedu
         .range_column = UINT32_MAX,
         .limit = DOCUMENT_LIST_MAX,
     };
-    err_t error = resource_find(op, &payments_bank_account_type, &query, collect, collected);
+    err_t error = resource_find_shown(op, &payments_bank_account_type, &query, collect, collected);
     error = error == ERR_OK ? resource_op_merchant_name(op, &account->name) : error;
     if (error != ERR_OK) {
         resource_internal(op, error, "account");

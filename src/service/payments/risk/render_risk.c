@@ -46,7 +46,8 @@ render_items(struct resource_render *render, const struct payments_value_list *l
     json_array_begin(json);
     if (list->items > 0) {
         resource_render_note(
-            render, resource_find(op, &payments_value_item_type, &query, show_item, &showing));
+            render,
+            resource_find_shown(op, &payments_value_item_type, &query, show_item, &showing));
     }
     json_array_end(json);
     json_member_bool(json, "has_more", showing.count > SHOWN);
