@@ -76,6 +76,13 @@ def test_scripts_are_whole(server, path, tmp_path):
     assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\b|new Function", text)
 
 
+def test_every_list_can_be_saved():
+    """Each page that is a list names its CSV file."""
+    found = {title: "csv: " in text for path in ASSETS.glob("*.js") for title, text in re.findall(
+        r"listPage\(ctx, {\n    title: '([^']*)'(.*?)\n  }\);", path.read_text(), re.S)}
+    assert len(found) > 15 and all(found.values()), found
+
+
 def test_decimals_are_the_programs_own():
     """The currencies of format.js against the table of base/money.c."""
     text = (ASSETS / "format.js").read_text()

@@ -6,6 +6,8 @@ import * as session from './session.js';
 
 const TIMEOUT_MS = 70000;
 const PAGE = 100;
+/* What was refused for a while is asked for again after these. */
+const PAUSES_MS = [1000, 2000, 4000, 8000];
 
 export class ApiError extends Error {
   constructor(message, more) {
@@ -161,15 +163,46 @@ export function newIdempotencyKey() {
   return `console-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
 }
 
+/* Ends early when the signal does. */
+export function sleep(ms, signal) {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      resolve();
+    }, { once: true });
+  });
+}
+
+/* One page among many: a server that is busy, or that this key asks too often, does not end it all. */
+async function patiently(ask, signal) {
+  for (const pause of PAUSES_MS) {
+    try {
+      return await ask();
+    } catch (error) {
+      const isPassing = error instanceof ApiError && (error.status === 429 || error.status >= 500);
+      if (!isPassing) {
+        throw error;
+      }
+    }
+    await sleep(pause, signal);
+    signal.throwIfAborted();
+  }
+  return ask();
+}
+
 /* CONSOLE-6: the first `bound` objects of a list or a search, by pages; `more`: there are others
- * behind. */
-export async function gather(path, params, bound, signal, expand = []) {
+ * behind. `source`: path, params, expand; whole: there are no pages. onPage is told how many there are. */
+export async function gather(source, bound, signal, onPage = () => {}) {
+  const { path, params, expand = [], whole } = source;
+  const limit = whole ? {} : { limit: Math.min(PAGE, bound) };
   const objects = [];
   let page = {};
   for (;;) {
-    const answer = await getExpanded(path, { ...params, ...page, limit: Math.min(PAGE, bound) },
-      expand, signal);
+    const asked = { ...params, ...page, ...limit };
+    const answer = await patiently(() => getExpanded(path, asked, expand, signal), signal);
     objects.push(...answer.data);
+    onPage(Math.min(objects.length, bound));
     if (!answer.has_more || answer.data.length === 0 || objects.length >= bound) {
       return { objects: objects.slice(0, bound), more: answer.has_more || objects.length > bound };
     }

@@ -1,6 +1,6 @@
 /* The balance, and the entries that it is made of. */
 import { get } from './api.js';
-import { createdColumn, createdParam, currencyFilter, dateFilters, statusColumn } from './columns.js';
+import { createdColumn, createdParam, currencyFilter, dateFilters, idCsv, statusColumn } from './columns.js';
 import { decimal, idOf, isoTime, money, reference, time, words } from './format.js';
 import { h } from './dom.js';
 import { listView, tableOrNone } from './list.js';
@@ -25,10 +25,10 @@ export async function balances(signal) {
   }, [...rows.values()]);
 }
 
-const columns = [
+export const balanceColumns = [
   {
     title: 'Amount', kind: 'number', cell: (one) => money(one.amount, one.currency),
-    csvs: [['id', (one) => one.id], ['amount', (one) => decimal(one.amount, one.currency)],
+    csvs: [idCsv, ['amount', (one) => decimal(one.amount, one.currency)],
       ['fee', (one) => decimal(one.fee, one.currency)],
       ['net', (one) => decimal(one.net, one.currency)], ['currency', (one) => one.currency]],
   },
@@ -47,17 +47,18 @@ export function balance(ctx) {
   ctx.main.append(
     section(ctx, 'Now', () => balances(ctx.signal)),
     h('section', null, h('h2', null, 'Entries'), listView(ctx, {
-      columns, csv: 'balance',
+      columns: balanceColumns, csv: 'balance',
       source: async (filters) => ({
         path: 'v1/balance_transactions',
         params: {
-          type: filters.type, currency: filters.currency, source: filters.source,
+          type: filters.type, currency: filters.currency, source: filters.source, payout: filters.payout,
           created: createdParam(filters),
         },
       }),
       filters: [
         { name: 'type', label: 'Type', placeholder: 'charge' }, currencyFilter,
-        { name: 'source', label: 'Source', placeholder: 'ch_... or re_...' }, ...dateFilters,
+        { name: 'source', label: 'Source', placeholder: 'ch_... or re_...' },
+        { name: 'payout', label: 'Payout', placeholder: 'po_...' }, ...dateFilters,
       ],
       empty: 'No entries are like that.',
     })));

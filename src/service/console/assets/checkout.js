@@ -1,5 +1,5 @@
 /* Checkout sessions: pages on which a payer pays, and the links to them. */
-import { ApiError, at, get, post } from './api.js';
+import { ApiError, at, get, getExpanded, post } from './api.js';
 import { amountColumn, createdColumn, createdParam, customerFilter, customerLink, dateFilters, paymentColumn,
   paymentFilter, paymentLink, statusTabs, textColumn } from './columns.js';
 import { badge, decimal, money, parseAmount, time } from './format.js';
@@ -7,6 +7,8 @@ import { button, empty, h, outward } from './dom.js';
 import { copyBox, currencyField, openForm } from './form.js';
 import { detailPage, metadataSection } from './detail.js';
 import { listPage, table } from './list.js';
+import { requestsSection } from './logs.js';
+import { timeline } from './timeline.js';
 import { ownPicture } from './payment.js';
 
 const ITEMS_MAX = 100;
@@ -167,7 +169,7 @@ async function itemsNode(one, signal) {
 
 export function session(ctx) {
   return detailPage(ctx, {
-    load: (signal) => get(at('checkout', 'sessions', ctx.id), {}, signal),
+    load: (signal) => getExpanded(at('checkout', 'sessions', ctx.id), {}, ['customer'], signal),
     title: (one) => `Checkout of ${money(one.amount_total, one.currency)}`,
     status: (one) => one.status,
     actions: [{
@@ -189,6 +191,8 @@ export function session(ctx) {
     sections: [
       ['Link', linkNode],
       ['What is paid for', (one) => itemsNode(one, ctx.signal)],
+      ['Timeline', (one) => timeline([one.id], ctx.signal)],
+      requestsSection(ctx),
       metadataSection,
     ],
   });

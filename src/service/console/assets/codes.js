@@ -3,7 +3,7 @@ import { at, get, post } from './api.js';
 import { anyAmountField, currencyField, descriptionField, openForm } from './form.js';
 import { badge, decimal, money, time } from './format.js';
 import { button } from './dom.js';
-import { createdColumn } from './columns.js';
+import { createdColumn, idCsv } from './columns.js';
 import { detailPage, metadataSection } from './detail.js';
 import { listPage } from './list.js';
 import { qrPicture } from './payment.js';
@@ -31,7 +31,7 @@ export function codes(ctx) {
     columns: [
       {
         title: 'Description', kind: 'text', cell: (one) => one.description || '(none)',
-        csvs: [['id', (one) => one.id], ['description', (one) => one.description]],
+        csvs: [idCsv, ['description', (one) => one.description]],
       },
       {
         title: 'Amount', kind: 'number', cell: amountOf,

@@ -12,6 +12,8 @@ export function pageLink(page, reference, text) {
 }
 
 export const paymentLink = (reference) => pageLink('payments', reference);
+/* A charge as it is: its payment's page shows it in words. */
+export const chargeLink = (reference) => pageLink('object/charges', reference);
 export const walletLink = (reference) => pageLink('wallets', reference);
 
 /* Of a customer as an object; an id is all that there is of one that was deleted, or not shown. */
@@ -21,10 +23,13 @@ export function customerLink(customer) {
 
 /* -------------------------------------------------------------------------------- columns */
 
+/* What a file has before a list's first column. */
+export const idCsv = ['id', (one) => one.id];
+
 /* An object's amount, which may have another name; a CSV file has its id before it. */
 export const amountColumn = (name = 'amount') => ({
   title: 'Amount', kind: 'number', cell: (one) => money(one[name], one.currency),
-  csvs: [['id', (one) => one.id], ['amount', (one) => decimal(one[name], one.currency)],
+  csvs: [idCsv, ['amount', (one) => decimal(one[name], one.currency)],
     ['currency', (one) => one.currency]],
 });
 

@@ -6,6 +6,8 @@ import { detailPage, metadataSection } from './detail.js';
 import { isoTime, method, money, time } from './format.js';
 import { listPage, listPart, tableOrNone } from './list.js';
 import { paymentColumns } from './payments.js';
+import { requestsSection } from './logs.js';
+import { timeline } from './timeline.js';
 import { statusColumn, textColumn } from './columns.js';
 
 const fields = (customer) => [
@@ -139,6 +141,8 @@ export async function customer(ctx) {
       })],
       ['Saved methods', (one) => methods(ctx, one)],
       ['Wallets', (one) => walletsOf(ctx, one)],
+      ['Timeline', (one) => timeline([one.id], ctx.signal)],
+      requestsSection(ctx),
       metadataSection,
     ],
   });

@@ -6,12 +6,12 @@
  *       status(object)       a word for its badge
  *       facts(object)        [[name, value], ...]; what is empty is left out
  *       actions              [{text, when(object), danger, form(object) | link(object)}]
- *       sections             [[heading, async (object) => node], ...] }
+ *       sections             [[heading, async (object) => node, or null: there is no such part], ...] }
  */
 import { ApiError } from './api.js';
 import { badge } from './format.js';
 import { button, empty, h, link, show } from './dom.js';
-import { asApiError, errorBox, openForm, sayAndReload } from './form.js';
+import { asApiError, copyTextButton, errorBox, openForm, sayAndReload } from './form.js';
 
 export function facts(pairs) {
   const known = pairs.filter(([, value]) => value !== '' && value !== null && value !== undefined);
@@ -45,7 +45,12 @@ export function section(ctx, heading, fill) {
   const node = h('section', null, h('h2', null, heading), body);
   (async () => {
     try {
-      show(body, await fill());
+      const filled = await fill();
+      if (filled === null) {
+        node.remove();
+      } else {
+        show(body, filled);
+      }
     } catch (error) {
       if (ctx.signal.aborted) {
         return;
@@ -65,10 +70,11 @@ export async function detailPage(ctx, spec) {
   ctx.title(spec.title(object), ...actions.map((action) => actionNode(ctx, action, object)));
   ctx.main.append(
     h('p', { class: 'under' }, spec.status ? badge(spec.status(object)) : null, ' ',
-      h('code', null, object.id || '')),
+      object.id ? [h('code', null, object.id), ' ', copyTextButton('Copy id', object.id)] : null),
     facts(spec.facts(object)),
     ...(spec.sections || []).filter(Boolean).map(([heading, fill]) =>
       section(ctx, heading, () => fill(object))),
-    h('details', null, h('summary', null, 'As JSON'), json(object)));
+    h('details', null, h('summary', null, 'As JSON'),
+      copyTextButton('Copy JSON', JSON.stringify(object, null, 2)), json(object)));
   return object;
 }

@@ -1,10 +1,11 @@
 /* Disputes: what cardholders ask back, and the merchant's answer. */
 import { at, get, post } from './api.js';
-import { amountColumn, createdParam, dateFilters, paymentColumn, paymentFilter, paymentLink, statusColumn,
-  timeColumn } from './columns.js';
+import { amountColumn, chargeLink, createdColumn, createdParam, dateFilters, paymentColumn, paymentFilter,
+  paymentLink, statusColumn, timeColumn } from './columns.js';
 import { detailPage, facts, metadataSection } from './detail.js';
-import { isoTime, money, time, word, words } from './format.js';
+import { isoTime, money, reference, time, word, words } from './format.js';
 import { listPage, tableOrNone } from './list.js';
+import { requestsSection } from './logs.js';
 import { timeline } from './timeline.js';
 
 export const ANSWERABLE = ['needs_response', 'warning_needs_response'];
@@ -26,6 +27,16 @@ const EVIDENCE = [
   ['uncategorized_text', 'Anything else', 'textarea'],
 ];
 
+export const disputeColumns = [
+  amountColumn(), statusColumn,
+  { title: 'Reason', cell: (one) => words(one.reason), csv: (one) => one.reason }, paymentColumn,
+  {
+    title: 'Answer by', csv: (one) => isoTime(one.evidence_details.due_by),
+    cell: (one) => (ANSWERABLE.includes(one.status) ? time(one.evidence_details.due_by) : ''),
+  },
+  timeColumn('Opened', 'created'),
+];
+
 export function disputes(ctx) {
   listPage(ctx, {
     title: 'Disputes', csv: 'disputes', href: (one) => `#/disputes/${one.id}`,
@@ -34,15 +45,7 @@ export function disputes(ctx) {
       params: { payment_intent: filters.payment_intent, created: createdParam(filters) },
     }),
     filters: [paymentFilter, ...dateFilters],
-    columns: [
-      amountColumn(), statusColumn,
-      { title: 'Reason', cell: (one) => words(one.reason), csv: (one) => one.reason }, paymentColumn,
-      {
-        title: 'Answer by', csv: (one) => isoTime(one.evidence_details.due_by),
-        cell: (one) => (ANSWERABLE.includes(one.status) ? time(one.evidence_details.due_by) : ''),
-      },
-      timeColumn('Opened', 'created'),
-    ],
+    columns: disputeColumns,
     empty: 'No disputes are like that.', none: 'There are none.',
   });
 }
@@ -85,7 +88,7 @@ function entries(one) {
       { title: 'Fee', kind: 'number', cell: (entry) => money(entry.fee, entry.currency) },
       { title: 'Net', kind: 'number', cell: (entry) => money(entry.net, entry.currency) },
       { title: 'What', kind: 'text', cell: (entry) => entry.description || word(entry.type) },
-      { title: 'Created', cell: (entry) => time(entry.created) },
+      { title: 'Entry', cell: reference }, createdColumn,
     ],
   }, one.balance_transactions);
 }
@@ -100,7 +103,7 @@ export function dispute(ctx) {
       ['Reason', words(one.reason)],
       ['Network\'s reason', one.payment_method_details && one.payment_method_details.card &&
         one.payment_method_details.card.network_reason_code],
-      ['Payment', paymentLink(one.payment_intent)],
+      ['Payment', paymentLink(one.payment_intent)], ['Charge', chargeLink(one.charge)],
       ['Answer by', time(one.evidence_details.due_by)],
       ['Too late', one.evidence_details.past_due ? 'yes' : ''],
       ['Handed in', one.evidence_details.submission_count ? 'yes' : ''],
@@ -111,6 +114,7 @@ export function dispute(ctx) {
       ['Balance', entries],
       ['Evidence', (one) => facts(EVIDENCE.map(([name, label]) => [label, one.evidence[name]]))],
       ['Timeline', (one) => timeline([one.id], ctx.signal)],
+      requestsSection(ctx),
       metadataSection,
     ],
   });

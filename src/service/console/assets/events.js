@@ -1,14 +1,14 @@
 /* Events: what happened, as it is delivered. */
 import { at, get, post } from './api.js';
-import { badge, reference, time } from './format.js';
-import { createdParam, dateFilters } from './columns.js';
+import { badge, idOf, reference, time } from './format.js';
+import { createdColumn, createdParam, dateFilters, idCsv } from './columns.js';
 import { detailPage, json } from './detail.js';
 import { listPage, listPart } from './list.js';
 import { deliveryColumns, deliveryHref } from './webhooks.js';
 
 export function events(ctx) {
   listPage(ctx, {
-    title: 'Events', href: (one) => `#/events/${one.id}`,
+    title: 'Events', csv: 'events', href: (one) => `#/events/${one.id}`,
     source: async (filters) => ({
       path: 'v1/events',
       params: {
@@ -23,10 +23,13 @@ export function events(ctx) {
       ...dateFilters,
     ],
     columns: [
-      { title: 'Type', cell: (one) => one.type },
-      { title: 'Object', cell: (one) => reference(one.data.object) },
-      { title: 'Webhooks', cell: (one) => (one.pending_webhooks ? badge('pending') : '') },
-      { title: 'Created', cell: (one) => time(one.created) },
+      { title: 'Type', cell: (one) => one.type, csvs: [idCsv, ['type', (one) => one.type]] },
+      { title: 'Object', cell: (one) => reference(one.data.object), csv: (one) => idOf(one.data.object) },
+      {
+        title: 'Webhooks', cell: (one) => (one.pending_webhooks ? badge('pending') : ''),
+        csvs: [['pending webhooks', (one) => one.pending_webhooks]],
+      },
+      createdColumn,
     ],
     empty: 'No events are like that.',
   });

@@ -285,16 +285,30 @@ function copyField(label, text) {
   return h('input', { class: 'secret', readonly: true, value: text, 'aria-label': label });
 }
 
+async function copyFrom(field) {
+  field.select();
+  try {
+    await navigator.clipboard.writeText(field.value);
+  } catch { // it is there in secure contexts only, and where the person lets it
+    document.execCommand('copy');
+  }
+  note('Copied.');
+}
+
 function copyButton(field) {
-  return button('Copy', async () => {
-    field.select();
-    if (navigator.clipboard) { // there in secure contexts only
-      await navigator.clipboard.writeText(field.value);
-    } else {
-      document.execCommand('copy');
-    }
-    note('Copied.');
-  });
+  return button('Copy', () => copyFrom(field));
+}
+
+/* For a text that is shown as it is: its field is there for a moment. */
+export function copyTextButton(label, text) {
+  const made = button(label, async () => {
+    const field = copyField(label, text);
+    made.after(field);
+    await copyFrom(field);
+    field.remove();
+    made.focus();
+  }, 'small');
+  return made;
 }
 
 /* A text that is taken elsewhere. */

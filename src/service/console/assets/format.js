@@ -146,37 +146,7 @@ export function reference(object) {
   return id ? link(`#/object/id/${id}`, id) : '';
 }
 
-/* ------------------------------------------------------------------------------------- CSV */
-
-/*
- * A spreadsheet takes a cell that begins so for a formula, which may send the others away: an
- * apostrophe before it makes it a text (CONSOLE-5). Numbers are left as they are.
- */
-function defused(text) {
-  if (/^-?\d+(\.\d+)?$/.test(text)) {
-    return text;
-  }
-  return /^\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|^[\t\r\n]/.test(text) ? `'${text}` : text;
-}
-
-function cell(value) {
-  const text = defused(value === null || value === undefined ? '' : String(value));
-  return /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}
-
-export function csv(titles, rows) {
-  return [titles, ...rows].map((row) => row.map(cell).join(',')).join('\r\n') + '\r\n';
-}
-
+/* As files have it. */
 export function isoTime(seconds) {
   return seconds ? new Date(seconds * 1000).toISOString().replace('.000Z', 'Z') : '';
-}
-
-export function download(name, text) {
-  const url = URL.createObjectURL(new Blob(['\ufeff', text], { type: 'text/csv;charset=utf-8' }));
-  const anchor = h('a', { href: url, download: name });
-  document.body.append(anchor);
-  anchor.click();
-  anchor.remove();
-  setTimeout(() => URL.revokeObjectURL(url), 60000);
 }

@@ -1,6 +1,7 @@
 /* API keys: those of people and of programs, each with what it may do. */
 import { ApiError, at, get, post, remove } from './api.js';
-import { badge, time } from './format.js';
+import { badge } from './format.js';
+import { createdColumn, idCsv } from './columns.js';
 import { button, h, note } from './dom.js';
 import { listPage } from './list.js';
 import { openForm, sayAndReload, showSecret } from './form.js';
@@ -83,19 +84,24 @@ function revoke(ctx, one) {
   });
 }
 
+const stateOf = (one) => (one.revoked ? 'revoked' : 'active');
+
 export function keys(ctx) {
   listPage(ctx, {
-    title: 'API keys', path: 'v1/tael/api_keys', whole: true,
+    title: 'API keys', csv: 'keys', path: 'v1/tael/api_keys', whole: true,
     text: 'Only a secret key makes, shows and revokes keys. Give each person a restricted one.',
     actions: [button('New restricted key', () => create(ctx).catch((error) => {
       note(error.message);
     }), 'primary')],
     columns: [
-      { title: 'Name', kind: 'text', cell: (one) => one.name || '(no name)' },
-      { title: 'Type', cell: (one) => one.type },
-      { title: 'Ends in', cell: (one) => h('code', null, one.hint) },
-      { title: 'Status', cell: (one) => badge(one.revoked ? 'revoked' : 'active') },
-      { title: 'Created', cell: (one) => time(one.created) },
+      {
+        title: 'Name', kind: 'text', cell: (one) => one.name || '(no name)',
+        csvs: [idCsv, ['name', (one) => one.name]],
+      },
+      { title: 'Type', cell: (one) => one.type, csv: (one) => one.type },
+      { title: 'Ends in', cell: (one) => h('code', null, one.hint), csv: (one) => one.hint },
+      { title: 'Status', cell: (one) => badge(stateOf(one)), csv: stateOf },
+      createdColumn,
       { title: 'Action', cell: (one) => (one.revoked ? '' : button('Revoke', () => revoke(ctx, one))) },
     ],
   });

@@ -3,6 +3,7 @@
  *
  *     { path, params, expand    what is asked; or source(filters), which answers these and may
  *                               have to ask first
+ *       whole                   it is one page, without a limit
  *       columns                 {title, cell(object), csv(object)}
  *       filters                 fields as of a form, kept in the address
  *       tabs                    {name, options: [[value, text], ...]}: a filter, as tabs
@@ -11,13 +12,12 @@
  *       none                    what is said when there is nothing at all
  *       empty }                 likewise, when nothing is as the filters say
  */
-import { ApiError, gather, getExpanded, next } from './api.js';
-import { csv, download } from './format.js';
+import { ApiError, getExpanded, next } from './api.js';
+import { csvExporter } from './export.js';
 import { button, empty, h, link, show } from './dom.js';
 import { asApiError, errorBox } from './form.js';
 
 const ROWS = 20;
-const CSV_ROWS_MAX = 10000; // CONSOLE-6
 
 function address(ctx, query) {
   const text = query.toString();
@@ -117,23 +117,23 @@ export function tableOrNone(spec, objects) {
   return objects.length ? table(spec, objects) : empty(spec.none || 'None.');
 }
 
-async function exportCsv(ctx, spec, source, button_) {
-  button_.disabled = true;
-  const label = button_.textContent;
-  button_.textContent = 'Exporting...';
-  try {
-    const { objects, more } = await gather(source.path, source.params, CSV_ROWS_MAX, ctx.signal,
-      source.expand);
-    const columns = spec.columns.flatMap((column) => column.csvs || (column.csv
-      ? [[column.title, column.csv]] : []));
-    const rows = source.map ? source.map(objects) : objects;
-    download(`${spec.csv}.csv`, csv(columns.map(([title]) => title),
-      rows.map((object) => columns.map(([, value]) => value(object)))));
-    return more ? `The file has the newest ${CSV_ROWS_MAX} only: filter by date for the others.` : '';
-  } finally {
-    button_.disabled = false;
-    button_.textContent = label;
+/* Where a page's list was left: the history keeps it, so that going back leads there, and a reload. */
+function keptPlace(spec) {
+  const kept = spec.isPart ? null : history.state && history.state.list;
+  return kept || { cursor: {}, before: [] };
+}
+
+function keepPlace(spec, cursor, before) {
+  if (!spec.isPart) {
+    history.replaceState({ list: { cursor, before } }, '');
   }
+}
+
+/* What is asked for the rows. */
+async function sourceOf(spec, filters, signal) {
+  const source = spec.source ? await spec.source(filters, signal)
+    : { path: spec.path, params: spec.params, expand: spec.expand };
+  return { ...source, whole: spec.whole };
 }
 
 /* The list's node; it fills itself. */
@@ -141,23 +141,25 @@ export function listView(ctx, spec) {
   const filters = readFilters(ctx, spec);
   const body = h('div', { class: 'rows', 'aria-live': 'polite', 'aria-busy': 'true' }, 'Loading...');
   const pages = h('div', { class: 'pages' });
-  const before = []; // the cursors of the pages before this one
+  const exporter = spec.csv ? csvExporter(ctx, spec, (signal) => sourceOf(spec, filters, signal)) : null;
+  const kept = keptPlace(spec);
+  const before = [...kept.before]; // the cursors of the pages before this one
 
   async function load(cursor) {
     body.setAttribute('aria-busy', 'true');
     try {
-      const source = spec.source ? await spec.source(filters, ctx.signal)
-        : { path: spec.path, params: spec.params, expand: spec.expand };
+      const source = await sourceOf(spec, filters, ctx.signal);
       const ask = { ...source.params, ...(spec.whole ? {} : { limit: source.limit || ROWS }), ...cursor };
       const answer = await getExpanded(source.path, ask, source.expand || [], ctx.signal);
       const objects = source.map ? source.map(answer.data) : answer.data;
       show(body, objects.length ? table(spec, objects) : empty(emptyText(spec, filters)));
-      show(pages, pager(answer, cursor, source));
+      show(pages, pager(answer, cursor));
+      keepPlace(spec, cursor, before);
     } catch (error) {
       if (ctx.signal.aborted) {
         return;
       }
-      show(pages);
+      show(pages, before.length ? firstPage() : null);
       show(body, errorBox(asApiError(error)), button('Try again', () => load(cursor)));
       if (!(error instanceof ApiError)) {
         throw error;
@@ -166,26 +168,26 @@ export function listView(ctx, spec) {
     body.removeAttribute('aria-busy');
   }
 
-  function pager(answer, cursor, source) {
-    const said = h('span', { role: 'status' });
-    const exporter = spec.csv && answer.data.length ? button('Export CSV', async () => {
-      try {
-        show(said, await exportCsv(ctx, spec, source, exporter));
-      } catch (error) {
-        show(said, error instanceof ApiError ? error.message : 'The export failed.');
-      }
-    }) : null;
+  function firstPage() {
+    return button('First page', () => {
+      before.length = 0;
+      load({});
+    });
+  }
+
+  function pager(answer, cursor) {
     return [
       before.length ? button('Newer', () => load(before.pop())) : null,
       answer.has_more ? button('Older', () => {
         before.push(cursor);
         load(next(answer));
       }) : null,
-      exporter, said,
+      before.length > 1 ? firstPage() : null,
+      answer.data.length ? exporter : null,
     ];
   }
 
-  load({});
+  load(kept.cursor);
   return h('div', { class: 'list' },
     spec.tabs ? tabsNode(ctx, spec, filters) : null,
     spec.filters ? filtersNode(ctx, spec, filters) : null,
@@ -194,7 +196,7 @@ export function listView(ctx, spec) {
 
 /* A list on another object's page: the address is that page's, so nothing of it is a filter. */
 export function listPart(ctx, spec) {
-  return listView({ ...ctx, query: new URLSearchParams() }, { empty: 'None.', ...spec });
+  return listView({ ...ctx, query: new URLSearchParams() }, { empty: 'None.', isPart: true, ...spec });
 }
 
 /* A whole page: a heading, what can be begun here, and the list. */

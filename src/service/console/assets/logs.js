@@ -1,7 +1,7 @@
 /* Requests: what programs, and this console, have sent with the merchant's keys. */
 import { at, get } from './api.js';
 import { reference, time } from './format.js';
-import { createdParam, dateFilters } from './columns.js';
+import { createdParam, dateFilters, idCsv, timeColumn } from './columns.js';
 import { detailPage, facts } from './detail.js';
 import { empty, h, link } from './dom.js';
 import { listPage, listPart } from './list.js';
@@ -17,18 +17,24 @@ function errorText(one) {
 }
 
 const logColumns = [
-  { title: 'Request', cell: (one) => `${one.method} ${one.path}` },
-  { title: 'Status', cell: statusNode },
-  { title: 'Error', kind: 'text', cell: errorText },
-  { title: 'Took', kind: 'number', cell: (one) => (one.duration_ms === null ? '' : `${one.duration_ms} ms`) },
-  { title: 'Received', cell: (one) => time(one.created) },
+  {
+    title: 'Request', cell: (one) => `${one.method} ${one.path}`,
+    csvs: [idCsv, ['method', (one) => one.method], ['path', (one) => one.path]],
+  },
+  { title: 'Status', cell: statusNode, csv: (one) => one.status },
+  { title: 'Error', kind: 'text', cell: errorText, csv: errorText },
+  {
+    title: 'Took', kind: 'number', cell: (one) => (one.duration_ms === null ? '' : `${one.duration_ms} ms`),
+    csvs: [['ms', (one) => one.duration_ms]],
+  },
+  timeColumn('Received', 'created'),
 ];
 
 const logHref = (one) => `#/logs/${one.id}`;
 
 export function logs(ctx) {
   listPage(ctx, {
-    title: 'Requests', columns: logColumns, href: logHref,
+    title: 'Requests', csv: 'requests', columns: logColumns, href: logHref,
     text: 'What was sent with the keys of this merchant and mode, by the console too.',
     source: async (filters) => ({
       path: 'v1/request_logs',
@@ -51,13 +57,14 @@ export function logs(ctx) {
   });
 }
 
-/* Of one object, from when it was made on. */
-export function logsOf(ctx, object) {
-  return listPart(ctx, {
+/* Of an object's page: what has changed it, from when it was made on; who only looked is behind the link. */
+export const requestsSection = (ctx) => ['Requests', (object) => [
+  listPart(ctx, {
     path: 'v1/request_logs', columns: logColumns, href: logHref, empty: 'None are kept.',
-    params: { object: object.id, created: { gte: object.created - 60 } },
-  });
-}
+    params: { object: object.id, method: 'POST', created: { gte: object.created - 60 } },
+  }),
+  h('p', { class: 'lead' }, link(`#/logs?object=${object.id}`, 'All requests that name it')),
+]];
 
 function sent(one) {
   const names = Object.entries(one.parameters);

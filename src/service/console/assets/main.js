@@ -260,6 +260,17 @@ function lookForHands() {
   }
 }
 
+/* These change no address: the first would lead to a page `main`, and the others nowhere. */
+document.querySelector('.skip').addEventListener('click', (event) => {
+  event.preventDefault();
+  main.focus();
+});
+nav.addEventListener('click', (event) => {
+  if (event.target.hash && event.target.hash === location.hash) {
+    history.replaceState(null, ''); // the newest rows
+    route();
+  }
+});
 whenRefused(signOut);
 for (const type of ['pointerdown', 'keydown', 'wheel', 'touchstart']) {
   window.addEventListener(type, () => {

@@ -1,5 +1,5 @@
 /* Taking a payment: by a QR code at the till, and in test mode by a test card. */
-import { ApiError, post } from './api.js';
+import { ApiError, post, sleep } from './api.js';
 import { badge, money, time } from './format.js';
 import { anyAmountField, buildForm, currencyField, descriptionField, errorBox } from './form.js';
 import { button, h, link, show } from './dom.js';
@@ -70,16 +70,6 @@ export function newPayment(ctx) {
 }
 
 /* ------------------------------------------------------------------------------------- till */
-
-function sleep(ms, signal) {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer);
-      resolve();
-    }, { once: true });
-  });
-}
 
 function waits(intent) {
   return ['requires_action', 'processing', 'requires_confirmation'].includes(intent.status);

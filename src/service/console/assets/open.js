@@ -1,6 +1,6 @@
 /* Any object by its id: the beginning of an id tells what it names. */
 import { ApiError, at, get } from './api.js';
-import { idOf } from './format.js';
+import { idOf, money, reference, time, words } from './format.js';
 import { detailPage } from './detail.js';
 
 /* Prefix: the page, or the resource whose objects are shown as they are. */
@@ -11,10 +11,18 @@ const PAGES = {
   wrq: 'money-requests', rrule: 'rules', rsl: 'lists',
 };
 const PLAIN = { pm: 'payment_methods', txn: 'balance_transactions' };
+/* Shown as they are, too, for whoever asks so. */
+const CHARGES = 'charges';
+
+function prefixOf(id) {
+  return (/^([a-z]+)_[A-Za-z0-9]+$/.exec(id) || [])[1];
+}
+
+const hasPage = (id) => prefixOf(id) in { ...PAGES, ...PLAIN, ch: CHARGES };
 
 /* The address of an object's page. */
 export async function openById(id) {
-  const prefix = (/^([a-z]+)_[A-Za-z0-9]+$/.exec(id) || [])[1];
+  const prefix = prefixOf(id);
   if (PAGES[prefix]) {
     return `#/${PAGES[prefix]}/${id}`;
   }
@@ -27,6 +35,19 @@ export async function openById(id) {
   throw new ApiError('An id is like pi_..., ch_..., re_..., cus_..., wal_..., evt_... .');
 }
 
+const MOMENTS = ['created', 'available_on'];
+
+/* A member as what it is: a moment, an amount, an id or a word. */
+function plainValue(one, name, value) {
+  if (MOMENTS.includes(name)) {
+    return time(value);
+  }
+  if (Number.isInteger(value) && one.currency) {
+    return money(value, one.currency);
+  }
+  return name !== 'id' && hasPage(value) ? reference(value) : String(value);
+}
+
 /* An object that has no page of its own; of the resource `id`, whatever the id is of. */
 export async function object(ctx) {
   const [, resource, id] = ctx.path;
@@ -34,15 +55,15 @@ export async function object(ctx) {
     location.replace(await openById(id));
     return;
   }
-  if (!Object.values(PLAIN).includes(resource)) {
+  if (resource !== CHARGES && !Object.values(PLAIN).includes(resource)) {
     throw new ApiError('There is no such page.');
   }
   await detailPage(ctx, {
     load: (signal) => get(at(resource, id), {}, signal),
-    title: (one) => one.object.replaceAll('_', ' '),
+    title: (one) => words(one.object),
     status: (one) => one.status,
     facts: (one) => Object.entries(one)
       .filter(([, value]) => ['string', 'number', 'boolean'].includes(typeof value))
-      .map(([name, value]) => [name.replaceAll('_', ' '), String(value)]),
+      .map(([name, value]) => [words(name), plainValue(one, name, value)]),
   });
 }

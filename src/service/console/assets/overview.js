@@ -48,8 +48,8 @@ function figures(charges) {
 }
 
 async function volume(signal) {
-  const { objects, more } = await gather('v1/charges', { created: { gte: midnight(DAYS - 1) } },
-    CHARGES_MAX, signal);
+  const { objects, more } = await gather(
+    { path: 'v1/charges', params: { created: { gte: midnight(DAYS - 1) } } }, CHARGES_MAX, signal);
   const today = midnight(0);
   return [
     h('div', { class: 'cards' },

@@ -2,12 +2,13 @@
 import { ApiError, at, get, getExpanded, post } from './api.js';
 import { amountField, descriptionField, keptErrorBox, metadataField, reasonField } from './form.js';
 import { chargeOf, methodOf, refundColumns } from './payments.js';
-import { createdColumn, customerLink, statusColumn, walletLink } from './columns.js';
+import { disputeColumns } from './disputes.js';
+import { chargeLink, createdColumn, customerLink, pageLink, statusColumn, walletLink } from './columns.js';
 import { detailPage, facts, metadataSection } from './detail.js';
 import { empty, h, link, outward } from './dom.js';
-import { method, money, time, words } from './format.js';
+import { method, money, reference, time, words } from './format.js';
 import { listPart, tableOrNone } from './list.js';
-import { logsOf } from './logs.js';
+import { requestsSection } from './logs.js';
 import { timeline } from './timeline.js';
 
 const CANCELABLE = ['requires_payment_method', 'requires_confirmation', 'requires_action',
@@ -110,6 +111,11 @@ async function allOf(intent, signal) {
 
 /* ------------------------------------------------------------------------------------ parts */
 
+async function checkout(intent, signal) {
+  const ids = await idsOf('v1/checkout/sessions', intent, signal);
+  return ids.length ? ids.map((id) => h('p', null, pageLink('checkout', id))) : null;
+}
+
 export function qrOf(intent) {
   return intent.status === 'requires_action' && intent.next_action &&
     intent.next_action.mobile_qr_display_qr_code;
@@ -150,6 +156,7 @@ function moneyFacts(intent) {
     ['Fees', entry ? money(entry.fee, entry.currency) : ''],
     ['Net', entry ? money(entry.net, entry.currency) : ''],
     ['Available on', entry ? time(entry.available_on) : ''],
+    ['Entry', reference(entry)],
   ]);
 }
 
@@ -198,7 +205,7 @@ async function attempts(intent, signal) {
   return tableOrNone({
     columns: [
       { title: 'Amount', kind: 'number', cell: (ch) => money(ch.amount, ch.currency) },
-      statusColumn,
+      { title: 'Charge', cell: chargeLink }, statusColumn,
       { title: 'Method', cell: (ch) => method(ch.payment_method_details) },
       { title: 'Why', kind: 'text', cell: (ch) => ch.failure_message },
       createdColumn,
@@ -218,8 +225,6 @@ export function payment(ctx) {
       ['For the wallet', intent.transfer_data && walletLink(intent.transfer_data.destination)],
       ['Created', time(intent.created)], ['Canceled', time(intent.canceled_at)],
       ['Why canceled', words(intent.cancellation_reason)],
-      ['Disputed', chargeOf(intent) && chargeOf(intent).disputed
-        ? link(`#/disputes?payment_intent=${intent.id}`, 'Its disputes') : ''],
       ['Next', waiting(intent)], ['Last error', keptErrorBox(intent.last_payment_error)],
     ],
     sections: [
@@ -228,9 +233,14 @@ export function payment(ctx) {
         path: 'v1/refunds', params: { payment_intent: intent.id }, columns: refundColumns,
         href: (re) => `#/refunds/${re.id}`,
       })],
+      ['Disputes', (intent) => (chargeOf(intent) && chargeOf(intent).disputed ? listPart(ctx, {
+        path: 'v1/disputes', params: { payment_intent: intent.id }, columns: disputeColumns,
+        href: (du) => `#/disputes/${du.id}`,
+      }) : null)],
       ['Attempts', (intent) => attempts(intent, ctx.signal)],
+      ['Checkout session', (intent) => checkout(intent, ctx.signal)],
       ['Timeline', (intent) => allOf(intent, ctx.signal)],
-      ['Requests', (intent) => logsOf(ctx, intent)],
+      requestsSection(ctx),
       metadataSection,
     ],
   });

@@ -1,12 +1,13 @@
 /* Payments and refunds: the lists, and a refund's page. */
 import { ApiError, at, get, getExpanded, quoted } from './api.js';
-import { amountColumn, createdClauses, createdColumn, createdParam, currencyFilter, customerLink, dateFilters,
-  paymentColumn, paymentFilter, paymentLink, statusColumn, textColumn } from './columns.js';
+import { amountColumn, chargeLink, createdClauses, createdColumn, createdParam, currencyFilter, customerLink,
+  dateFilters, paymentColumn, paymentFilter, paymentLink, statusColumn, textColumn } from './columns.js';
 import { badge, decimal, idOf, isoTime, method, money, parseAmount, reference, time,
   words } from './format.js';
 import { detailPage, facts, metadataSection } from './detail.js';
 import { h } from './dom.js';
 import { listPage } from './list.js';
+import { requestsSection } from './logs.js';
 import { timeline } from './timeline.js';
 
 const TABS = [
@@ -183,7 +184,8 @@ export function refund(ctx) {
     title: (re) => `Refund of ${money(re.amount, re.currency)}`,
     status: (re) => re.status,
     facts: (re) => [
-      ['Payment', paymentLink(re.payment_intent)], ['Reason', words(re.reason)],
+      ['Payment', paymentLink(re.payment_intent)], ['Charge', chargeLink(re.charge)],
+      ['Reason', words(re.reason)],
       ['Why it failed', re.failure_reason],
       ['To', re.destination_details && re.destination_details.type],
       ['From the wallet', re.split && money(re.split.wallet.amount, re.currency)],
@@ -196,6 +198,7 @@ export function refund(ctx) {
         ['Entry', reference(re.balance_transaction)],
       ]) : re.balance_transaction || 'No entry yet.')],
       ['Timeline', (re) => timeline([re.id], ctx.signal)],
+      requestsSection(ctx),
       metadataSection,
     ],
   });

@@ -2,11 +2,13 @@
 import { at, get, getExpanded, post, remove } from './api.js';
 import { amountColumn, createdColumn, createdParam, dateFilters, statusColumn, statusTabs, textColumn }
   from './columns.js';
+import { balanceColumns } from './balance.js';
 import { anyAmountField, currencyField, descriptionField, openForm, sayAndReload } from './form.js';
 import { button, h } from './dom.js';
 import { day, idOf, isoTime, money, reference, time } from './format.js';
 import { detailPage, metadataSection, section } from './detail.js';
-import { listView, tableOrNone } from './list.js';
+import { listPart, listView, tableOrNone } from './list.js';
+import { requestsSection } from './logs.js';
 import { timeline } from './timeline.js';
 
 const STATES = ['pending', 'in_transit', 'paid', 'failed', 'canceled'];
@@ -167,6 +169,13 @@ export function payout(ctx) {
       ['Entry', reference(one.balance_transaction)],
       ['Undone by', reference(one.failure_balance_transaction)],
     ],
-    sections: [['Timeline', (one) => timeline([one.id], ctx.signal)], metadataSection],
+    sections: [
+      ['Entries', (one) => listPart(ctx, {
+        path: 'v1/balance_transactions', params: { payout: one.id }, columns: balanceColumns,
+      })],
+      ['Timeline', (one) => timeline([one.id], ctx.signal)],
+      requestsSection(ctx),
+      metadataSection,
+    ],
   });
 }

@@ -2,7 +2,7 @@
 import { at, get, post, remove } from './api.js';
 import { badge, time } from './format.js';
 import { button, h } from './dom.js';
-import { createdColumn } from './columns.js';
+import { createdColumn, idCsv, textColumn, timeColumn } from './columns.js';
 import { detailPage, metadataSection } from './detail.js';
 import { listPage, listPart } from './list.js';
 import { openForm, sayAndGo, sayAndReload } from './form.js';
@@ -35,15 +35,18 @@ const stateOf = (one) => (one.enabled ? 'enabled' : 'disabled');
 
 export function rules(ctx) {
   listPage(ctx, {
-    title: 'Rules', path: 'v1/radar/rules', href: (one) => `#/rules/${one.id}`,
+    title: 'Rules', csv: 'rules', path: 'v1/radar/rules', href: (one) => `#/rules/${one.id}`,
     text: 'What is asked of each payment by card before it is sent to the network. What allows goes before ' +
       'what blocks, and both before what requests 3-D Secure.',
     actions: [button('New rule', () => createRule(ctx), 'primary')],
     columns: [
-      { title: 'Rule', kind: 'text', cell: (one) => one.predicate },
-      { title: 'Name', kind: 'text', cell: (one) => one.name },
-      { title: 'Does', cell: (one) => ACTIONS[one.action] || one.action },
-      { title: 'Status', cell: (one) => badge(stateOf(one)) },
+      {
+        title: 'Rule', kind: 'text', cell: (one) => one.predicate,
+        csvs: [idCsv, ['rule', (one) => one.predicate]],
+      },
+      textColumn('Name', 'name'),
+      { title: 'Does', cell: (one) => ACTIONS[one.action] || one.action, csv: (one) => one.action },
+      { title: 'Status', cell: (one) => badge(stateOf(one)), csv: stateOf },
       createdColumn,
     ],
     empty: 'There are none.',
@@ -105,13 +108,16 @@ function createList(ctx) {
 
 export function valueLists(ctx) {
   listPage(ctx, {
-    title: 'Block and allow lists', path: 'v1/radar/value_lists', href: (one) => `#/lists/${one.id}`,
+    title: 'Block and allow lists', csv: 'lists', path: 'v1/radar/value_lists',
+    href: (one) => `#/lists/${one.id}`,
     text: 'What is in a default list is blocked, or allowed, by itself; the other lists are for rules.',
     actions: [button('New list', () => createList(ctx), 'primary')],
     columns: [
-      { title: 'Name', kind: 'text', cell: (one) => one.name },
-      { title: 'Alias', cell: (one) => h('code', null, `@${one.alias}`) },
-      { title: 'What is in it', cell: typeOf },
+      {
+        title: 'Name', kind: 'text', cell: (one) => one.name, csvs: [idCsv, ['name', (one) => one.name]],
+      },
+      { title: 'Alias', cell: (one) => h('code', null, `@${one.alias}`), csv: (one) => one.alias },
+      { title: 'What is in it', cell: typeOf, csv: (one) => one.item_type },
       { title: 'Values', cell: (one) => (one.list_items.has_more ? 'more than 10'
         : String(one.list_items.data.length)) },
     ],
@@ -155,11 +161,13 @@ export function valueList(ctx) {
     ],
     sections: [
       ['Values', (one) => listPart(ctx, {
-        path: 'v1/radar/value_list_items', params: { value_list: one.id },
+        path: 'v1/radar/value_list_items', params: { value_list: one.id }, csv: `list-${one.alias}`,
         columns: [
-          { title: 'Value', kind: 'text', cell: (item) => item.value },
-          { title: 'Added', cell: (item) => time(item.created) },
-          { title: 'With the key', cell: (item) => h('code', null, item.created_by) },
+          textColumn('Value', 'value'), timeColumn('Added', 'created'),
+          {
+            title: 'With the key', cell: (item) => h('code', null, item.created_by),
+            csv: (item) => item.created_by,
+          },
           { title: '', cell: (item) => button('Take out', () => takeOut(ctx, item)) },
         ],
       })],

@@ -6,6 +6,8 @@ import { keptErrorBox } from './form.js';
 import { idOf, method, reference, time, words } from './format.js';
 import { listPage, tableOrNone } from './list.js';
 import { outward } from './dom.js';
+import { requestsSection } from './logs.js';
+import { timeline } from './timeline.js';
 
 const CANCELABLE = ['requires_payment_method', 'requires_confirmation', 'requires_action'];
 
@@ -73,6 +75,9 @@ export function setup(ctx) {
       ['Why canceled', words(one.cancellation_reason)],
       ['Next', waiting(one)], ['Last error', keptErrorBox(one.last_setup_error)],
     ],
-    sections: [['Attempts', (one) => attempts(ctx, one)], metadataSection],
+    sections: [
+      ['Attempts', (one) => attempts(ctx, one)], ['Timeline', (one) => timeline([one.id], ctx.signal)],
+      requestsSection(ctx), metadataSection,
+    ],
   });
 }

@@ -19,8 +19,8 @@ export async function timeline(ids, signal) {
   const events = [];
   let more = false;
   for (let at = 0; at < ids.length; at += AT_ONCE) {
-    const found = await gather('v1/events', { related_objects: ids.slice(at, at + AT_ONCE) },
-      EVENTS_MAX, signal);
+    const found = await gather(
+      { path: 'v1/events', params: { related_objects: ids.slice(at, at + AT_ONCE) } }, EVENTS_MAX, signal);
     events.push(...found.objects);
     more = more || found.more;
   }

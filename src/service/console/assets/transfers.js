@@ -6,6 +6,7 @@ import { at, get, post } from './api.js';
 import { detailPage, metadataSection } from './detail.js';
 import { idOf, money, reference, time } from './format.js';
 import { listPage } from './list.js';
+import { timeline } from './timeline.js';
 
 const ofWallet = (title, name, none) => ({
   title, cell: (one) => walletLink(one[name]) || none, csv: (one) => idOf(one[name]),
@@ -36,7 +37,7 @@ export function transfer(ctx) {
       ['Description', one.description], ['Pays', reference(one.request)], ['Created', time(one.created)],
       ['Why it failed', one.failure_message],
     ],
-    sections: [metadataSection],
+    sections: [['Timeline', (one) => timeline([one.id], ctx.signal)], metadataSection],
   });
 }
 
@@ -82,6 +83,6 @@ export function moneyRequest(ctx) {
       ['Description', one.description], ['Paid by', reference(one.transfer)],
       ['Expires', time(one.expires_at)], ['Created', time(one.created)],
     ],
-    sections: [metadataSection],
+    sections: [['Timeline', (one) => timeline([one.id], ctx.signal)], metadataSection],
   });
 }

@@ -1,12 +1,14 @@
 /* Wallets, holds in them and withdrawals from them. */
-import { at, get, post } from './api.js';
-import { amountColumn, createdColumn, createdParam, customerFilter, customerLink, dateFilters, statusColumn,
-  statusTabs, textColumn, timeColumn, walletFilter, walletLink } from './columns.js';
+import { at, get, getExpanded, post } from './api.js';
+import { amountColumn, createdColumn, createdParam, customerFilter, customerLink, dateFilters, idCsv,
+  statusColumn, statusTabs, textColumn, timeColumn, walletFilter, walletLink } from './columns.js';
 import { amountField, descriptionField } from './form.js';
 import { decimal, idOf, money, reference, time, words } from './format.js';
 import { detailPage, facts, metadataSection } from './detail.js';
 import { isTest } from './session.js';
 import { listPage, listPart, listView } from './list.js';
+import { requestsSection } from './logs.js';
+import { timeline } from './timeline.js';
 
 export function wallets(ctx) {
   listPage(ctx, {
@@ -19,7 +21,7 @@ export function wallets(ctx) {
     columns: [
       {
         title: 'Available', kind: 'number', cell: (one) => money(one.balance.available, one.currency),
-        csvs: [['id', (one) => one.id],
+        csvs: [idCsv,
           ['available', (one) => decimal(one.balance.available, one.currency)],
           ['held', (one) => decimal(one.balance.held, one.currency)],
           ['currency', (one) => one.currency]],
@@ -137,7 +139,7 @@ const statementColumns = [
 
 export function wallet(ctx) {
   return detailPage(ctx, {
-    load: (signal) => get(at('wallets', ctx.id), {}, signal),
+    load: (signal) => getExpanded(at('wallets', ctx.id), {}, ['customer'], signal),
     title: (one) => `Wallet with ${money(one.balance.available, one.currency)}`,
     status: (one) => one.status,
     actions: [topUp, fund, reserve, withdraw, edit, turn('freeze', 'Freeze', 'active', true),
@@ -168,6 +170,7 @@ export function wallet(ctx) {
         path: 'v1/wallet_withdrawals', params: { wallet: one.id }, columns: withdrawalColumns,
         href: (wd) => `#/withdrawals/${wd.id}`,
       })],
+      requestsSection(ctx),
       metadataSection,
     ],
   });
@@ -215,7 +218,7 @@ export function hold(ctx) {
       ['Expires', time(one.expires_at)], ['Created', time(one.created)],
       ['Why it failed', one.failure_message],
     ],
-    sections: [metadataSection],
+    sections: [['Timeline', (one) => timeline([one.id], ctx.signal)], metadataSection],
   });
 }
 
@@ -262,6 +265,6 @@ export function withdrawal(ctx) {
       ['Paid', time(one.paid_at)], ['Returned to', walletLink(one.returned_to)],
       ['Why it failed', one.failure_message],
     ],
-    sections: [metadataSection],
+    sections: [['Timeline', (one) => timeline([one.id], ctx.signal)], metadataSection],
   });
 }

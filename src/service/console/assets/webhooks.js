@@ -1,7 +1,7 @@
 /* Webhook endpoints, and what was delivered to them. */
 import { at, get, post, remove } from './api.js';
 import { button, empty, h, note } from './dom.js';
-import { createdColumn, pageLink, statusColumn, statusTabs, timeColumn } from './columns.js';
+import { createdColumn, idCsv, pageLink, statusColumn, statusTabs, timeColumn } from './columns.js';
 import { detailPage, facts } from './detail.js';
 import { idOf, time } from './format.js';
 import { listPage, listView } from './list.js';
@@ -32,13 +32,16 @@ function create(ctx) {
   });
 }
 
+const eventsOf = (one) => one.enabled_events.join(', ');
+
 export function webhooks(ctx) {
   listPage(ctx, {
-    title: 'Webhook endpoints', path: 'v1/webhook_endpoints', href: (one) => `#/webhooks/${one.id}`,
+    title: 'Webhook endpoints', csv: 'webhooks', path: 'v1/webhook_endpoints',
+    href: (one) => `#/webhooks/${one.id}`,
     actions: [button('New endpoint', () => create(ctx), 'primary')],
     columns: [
-      { title: 'Address', kind: 'text', cell: (one) => one.url },
-      statusColumn, { title: 'Events', kind: 'text', cell: (one) => one.enabled_events.join(', ') },
+      { title: 'Address', kind: 'text', cell: (one) => one.url, csvs: [idCsv, ['url', (one) => one.url]] },
+      statusColumn, { title: 'Events', kind: 'text', cell: eventsOf, csv: eventsOf },
       createdColumn,
     ],
     empty: 'There are none.',
@@ -85,8 +88,14 @@ const drop = (ctx) => ({
 
 /* Columns of an endpoint's and of an event's deliveries. */
 export const deliveryColumns = [
-  { title: 'Event', cell: (one) => one.event_type },
-  statusColumn, { title: 'Attempts', kind: 'number', cell: (one) => one.attempt_count },
+  {
+    title: 'Event', cell: (one) => one.event_type,
+    csvs: [idCsv, ['type', (one) => one.event_type], ['event', (one) => idOf(one.event)]],
+  },
+  statusColumn,
+  {
+    title: 'Attempts', kind: 'number', cell: (one) => one.attempt_count, csv: (one) => one.attempt_count,
+  },
   timeColumn('Next attempt', 'next_attempt_at'), createdColumn,
 ];
 
@@ -99,7 +108,7 @@ export function webhook(ctx) {
     status: (one) => one.status,
     actions: [edit, turn('Disable', true, true), turn('Enable', false), roll(ctx), drop(ctx)],
     facts: (one) => [
-      ['Address', one.url], ['Events', one.enabled_events.join(', ')],
+      ['Address', one.url], ['Events', eventsOf(one)],
       ['Description', one.description], ['API version', one.api_version],
       ['Created', time(one.created)],
     ],
@@ -108,7 +117,7 @@ export function webhook(ctx) {
         path: at('webhook_endpoints', one.id, 'deliveries'), params: filters,
       }),
       tabs: statusTabs(['pending', 'succeeded', 'failed']),
-      columns: deliveryColumns,
+      columns: deliveryColumns, csv: `deliveries-${one.id}`,
       href: (sent) => `#/webhooks/${one.id}/${sent.id}`, empty: 'None.',
     })]],
   });
