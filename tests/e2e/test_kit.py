@@ -10,6 +10,7 @@ import threading
 
 import pytest
 
+from kit import books
 from kit.server import wait_until
 from kit.wire import Wire
 
@@ -103,3 +104,34 @@ def test_a_browser_of_a_bare_process(tmp_path):
     result = subprocess.run([sys.executable, "-c", BROWSE, str(TESTS), str(tmp_path)], stdin=subprocess.DEVNULL,
                             capture_output=True, text=True, timeout=300, check=False)
     assert (result.returncode, result.stdout) == (0, "42\n"), result.stderr
+
+
+class ReadAs:
+    """Books that are read as these, one after the other, and are right with 0."""
+
+    def __init__(self, *found):
+        self.found = list(found)
+
+    def __call__(self, server):
+        made = ReadAs()
+        made.last = self.found.pop(0)
+        return made
+
+    def read(self):
+        return self.last
+
+    def check(self):
+        assert self.last == 0
+
+
+def test_books_amid_which_something_moves_are_read_again(monkeypatch):
+    monkeypatch.setattr(books, "Books", ReadAs(1, 0))
+    assert books.compared(None) is None
+    monkeypatch.setattr(books, "Books", ReadAs(0))
+    assert books.compared(None).last == 0
+
+
+def test_books_that_are_wrong_at_rest_are_wrong(monkeypatch):
+    monkeypatch.setattr(books, "Books", ReadAs(1, 1))
+    with pytest.raises(AssertionError):
+        books.compared(None)
