@@ -200,6 +200,9 @@ void resource_render_leave(struct resource_render *render, struct resource_expan
 /* Writes the head that every object has: id, object, created, livemode. */
 void resource_render_header(
     struct resource_render *render, const struct resource_type *type, const void *document);
+/* The whole of what is left of one that was deleted: id, object, deleted. */
+void resource_render_deleted(
+    struct resource_render *render, const struct resource_type *type, const void *document);
 /* Something that the object shows could not be read: the rendering fails, if this is an error. */
 void resource_render_note(struct resource_render *render, err_t error);
 /* The whole object, unexpanded, as text in the arena: for events. */
