@@ -7,6 +7,7 @@
 #include "base/list.h"
 #include "os/file.h"
 #include "store/store.h"
+#include "trace/exposition.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -515,18 +516,13 @@ shards_role_metrics(const struct node *node, struct buf *out)
     };
     node_metrics(out, all, sizeof(all) / sizeof(all[0]));
     cross_metrics(node, out);
-    buf_append_cstr(
-        out,
-        "# HELP tael_shards_ready 1 if the shard answers and can work.\n"
-        "# TYPE tael_shards_ready gauge\n");
+    static const char ready[] = "tael_shards_ready";
+    trace_exposition_head(out, ready, "gauge", "1 if the shard answers and can work.");
     for (uint32_t i = 0; i < atomic_load(&node->shard_count); i++) {
         struct remote_client_state state;
         remote_client_look(node->shard_peers[i], &state);
-        buf_append_format(
-            out,
-            "tael_shards_ready{shard=\"%s\"} %d\n",
-            node->shard_map->shards[i].name,
-            state.ready ? 1 : 0);
+        trace_exposition_value(
+            out, ready, TRACE_LABELS("shard", node->shard_map->shards[i].name), state.ready);
     }
 }
 
