@@ -2,6 +2,7 @@
 #include "node.h"
 
 #include "os/process.h"
+#include "trace/exposition.h"
 
 #include <inttypes.h>
 
@@ -92,33 +93,24 @@ void
 node_metrics(struct buf *out, const struct node_metric *metrics, size_t count)
 {
     for (const struct node_metric *metric = metrics; metric < metrics + count; metric++) {
-        buf_append_format(
-            out,
-            "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n",
-            metric->name,
-            metric->help,
-            metric->name,
-            metric->kind,
-            metric->name,
-            metric->value);
+        trace_exposition_single(out, metric->name, metric->kind, metric->help, metric->value);
     }
 }
 
-static void
-seconds_append(struct buf *out, uint64_t ns)
+void
+node_metric_seconds(struct buf *out, const char *name, const char *help, uint64_t ns)
 {
-    buf_append_format(out, "%" PRIu64 ".%09" PRIu64 "\n", ns / OS_NS_PER_S, ns % OS_NS_PER_S);
+    trace_exposition_head(out, name, "gauge", help);
+    trace_exposition_seconds(out, name, TRACE_NO_LABELS, ns);
 }
 
 void
 node_metrics_process(struct buf *out)
 {
     struct os_usage usage = os_process_usage();
-    buf_append_cstr(
-        out,
-        "# HELP process_cpu_seconds_total CPU time, user and system.\n"
-        "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total ");
-    seconds_append(out, usage.cpu_user_ns + usage.cpu_system_ns);
+    static const char cpu[] = "process_cpu_seconds_total";
+    trace_exposition_head(out, cpu, "counter", "CPU time, user and system.");
+    trace_exposition_seconds(out, cpu, TRACE_NO_LABELS, usage.cpu_user_ns + usage.cpu_system_ns);
 
     const struct node_metric all[] = {
         {"process_resident_memory_bytes", "gauge", "Resident memory.", usage.rss_bytes},
@@ -135,14 +127,12 @@ node_metrics_process(struct buf *out)
 static void
 loop_metrics(struct node *node, struct buf *out)
 {
-    buf_append_cstr(
-        out,
-        "# HELP tael_loop_delay_seconds How long a task waits until its loop runs it.\n"
-        "# TYPE tael_loop_delay_seconds gauge\n");
+    static const char name[] = "tael_loop_delay_seconds";
+    trace_exposition_head(out, name, "gauge", "How long a task waits until its loop runs it.");
     for (size_t i = 0; i < NODE_PULSES; i++) {
         struct pulse *pulse = &node->pulses[i];
-        buf_append_format(out, "tael_loop_delay_seconds{loop=\"%s\"} ", pulse->name);
-        seconds_append(out, pulse_delay_ns(pulse));
+        trace_exposition_seconds(
+            out, name, TRACE_LABELS("loop", pulse->name), pulse_delay_ns(pulse));
     }
 }
 
@@ -160,19 +150,18 @@ certificate_metrics(const struct node *node, struct buf *out)
         {"internal", mutual ? remote_auth_server_tls(node->auth) : NULL},
     };
 
-    const char *head =
-        "# HELP tael_certificate_expires_timestamp_seconds When it ends, unix time.\n"
-        "# TYPE tael_certificate_expires_timestamp_seconds gauge\n";
+    static const char name[] = "tael_certificate_expires_timestamp_seconds";
+    bool any = false;
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-        if (all[i].tls != NULL) {
-            buf_append_format(
-                out,
-                "%stael_certificate_expires_timestamp_seconds{use=\"%s\"} %" PRId64 "\n",
-                head,
-                all[i].use,
-                net_tls_expires_s(all[i].tls));
-            head = "";
+        if (all[i].tls == NULL) {
+            continue;
         }
+        if (!any) {
+            trace_exposition_head(out, name, "gauge", "When it ends, unix time.");
+            any = true;
+        }
+        trace_exposition_value(
+            out, name, TRACE_LABELS("use", all[i].use), (uint64_t)net_tls_expires_s(all[i].tls));
     }
 }
 
@@ -218,8 +207,6 @@ node_metrics_render(struct node *node, struct buf *out)
     };
 
     node_metrics(out, all, sizeof(all) / sizeof(all[0]));
-    buf_append_cstr(
-        out,
-        "# HELP tael_build_info The version that runs.\n# TYPE tael_build_info gauge\n"
-        "tael_build_info{version=\"" TAEL_VERSION "\"} 1\n");
+    trace_exposition_head(out, "tael_build_info", "gauge", "The version that runs.");
+    trace_exposition_value(out, "tael_build_info", TRACE_LABELS("version", TAEL_VERSION), 1);
 }

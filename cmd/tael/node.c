@@ -1,6 +1,7 @@
 #include "roles.h"
 
 #include "base/assert.h"
+#include "base/ip.h"
 #include "os/loop_real.h"
 #include "os/process.h"
 
@@ -276,22 +277,13 @@ node_pause(struct node *node, uint32_t ms)
 bool
 node_address_split(const char *text, char address[NODE_ADDRESS_SIZE], uint16_t *ret_port)
 {
-    const char *colon = strrchr(text, ':');
-    uint64_t port;
-    if (colon == NULL || !span_parse_u64(span_from_cstr(colon + 1), &port) || port > UINT16_MAX) {
+    struct span host;
+    if (!ip_port_split(span_from_cstr(text), &host, ret_port)) {
         return false;
     }
-    size_t size = (size_t)(colon - text);
-    if (size > 2 && text[0] == '[' && text[size - 1] == ']') {
-        text++;
-        size -= 2;
-    } else if (memchr(text, ':', size) != NULL) {
-        return false;
-    }
-    memcpy(address, text, size);
-    address[size] = '\0';
-    *ret_port = (uint16_t)port;
-    return size > 0;
+    memcpy(address, host.data, host.size);
+    address[host.size] = '\0';
+    return true;
 }
 
 err_t

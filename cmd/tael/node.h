@@ -462,6 +462,8 @@ struct node_metric {
 
 /* Appends them as Prometheus text. */
 void node_metrics(struct buf *out, const struct node_metric *metrics, size_t count);
+/* A gauge in seconds. */
+void node_metric_seconds(struct buf *out, const char *name, const char *help, uint64_t ns);
 /* The process's own, by the names that Prometheus' client libraries give them. */
 void node_metrics_process(struct buf *out);
 

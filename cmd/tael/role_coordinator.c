@@ -2,7 +2,8 @@
  * same way, and their secrets are sealed with the same key. */
 #include "roles.h"
 
-#include <inttypes.h>
+#include "trace/exposition.h"
+
 #include <string.h>
 
 static struct coordinator_settings
@@ -83,16 +84,11 @@ coordinator_role_metrics(const struct node *node, struct buf *out)
         {"tael_participant_transactions_aborted_total", "counter", "Decided so.", health.aborted},
     };
     node_metrics(out, all, sizeof(all) / sizeof(all[0]));
-    buf_append_cstr(
-        out,
-        "# HELP tael_participant_requests_total Requests to participants by how they ended.\n"
-        "# TYPE tael_participant_requests_total counter\n");
+    static const char requests[] = "tael_participant_requests_total";
+    trace_exposition_head(out, requests, "counter", "Requests to participants by how they ended.");
     for (uint32_t i = 0; i < COORDINATOR_OUTCOME_COUNT; i++) {
-        buf_append_format(
-            out,
-            "tael_participant_requests_total{outcome=\"%s\"} %" PRIu64 "\n",
-            outcomes[i],
-            health.requests[i]);
+        trace_exposition_value(
+            out, requests, TRACE_LABELS("outcome", outcomes[i]), health.requests[i]);
     }
 }
 

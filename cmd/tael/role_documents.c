@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/list.h"
+#include "trace/exposition.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -228,18 +229,15 @@ documents_role_lacks(const struct node *node, struct buf *out)
 static void
 documents_role_metrics(const struct node *node, struct buf *out)
 {
+    static const char ready[] = "tael_document_shards_ready";
     const char *name = NULL;
     bool connected = false;
     resource_metrics_render(out);
     for (uint32_t i = 0; shard_look(node, i, &name, &connected); i++) {
         if (i == 0) {
-            buf_append_cstr(
-                out,
-                "# HELP tael_document_shards_ready 1 if the database is connected.\n"
-                "# TYPE tael_document_shards_ready gauge\n");
+            trace_exposition_head(out, ready, "gauge", "1 if the database is connected.");
         }
-        buf_append_format(
-            out, "tael_document_shards_ready{shard=\"%s\"} %d\n", name, connected ? 1 : 0);
+        trace_exposition_value(out, ready, TRACE_LABELS("shard", name), connected);
     }
 }
 

@@ -1,7 +1,8 @@
 /* Webhooks: the service, and the requests that it sends to the outside. */
 #include "roles.h"
 
-#include <inttypes.h>
+#include "trace/exposition.h"
+
 #include <string.h>
 #include <time.h>
 
@@ -194,27 +195,21 @@ events_role_metrics(const struct node *node, struct buf *out)
     };
 
     node_metrics(out, all, sizeof(all) / sizeof(all[0]));
-    buf_append_format(
+    node_metric_seconds(
         out,
-        "# HELP tael_outbox_lag_seconds How long the oldest event waits to become deliveries.\n"
-        "# TYPE tael_outbox_lag_seconds gauge\n"
-        "tael_outbox_lag_seconds %" PRIu64 ".%03" PRIu64 "\n"
-        "# HELP tael_webhook_overdue_seconds How long a delivery that is due waits for room, at "
-        "most.\n"
-        "# TYPE tael_webhook_overdue_seconds gauge\n"
-        "tael_webhook_overdue_seconds %" PRIu64 ".%03" PRIu64 "\n"
-        "# HELP tael_webhook_attempts_total Attempts by how they ended.\n"
-        "# TYPE tael_webhook_attempts_total counter\n",
-        health.lag_ms / 1000,
-        health.lag_ms % 1000,
-        health.overdue_ms / 1000,
-        health.overdue_ms % 1000);
+        "tael_outbox_lag_seconds",
+        "How long the oldest event waits to become deliveries.",
+        health.lag_ms * OS_NS_PER_MS);
+    node_metric_seconds(
+        out,
+        "tael_webhook_overdue_seconds",
+        "How long a delivery that is due waits for room, at most.",
+        health.overdue_ms * OS_NS_PER_MS);
+    static const char attempts[] = "tael_webhook_attempts_total";
+    trace_exposition_head(out, attempts, "counter", "Attempts by how they ended.");
     for (uint32_t i = 0; i < EVENTS_OUTCOME_COUNT; i++) {
-        buf_append_format(
-            out,
-            "tael_webhook_attempts_total{outcome=\"%s\"} %" PRIu64 "\n",
-            events_outcome_name((enum events_outcome)i),
-            health.outcomes[i]);
+        const char *outcome = events_outcome_name((enum events_outcome)i);
+        trace_exposition_value(out, attempts, TRACE_LABELS("outcome", outcome), health.outcomes[i]);
     }
     keys_metrics(node, out);
 }

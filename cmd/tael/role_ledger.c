@@ -3,7 +3,6 @@
 
 #include "os/loop_real.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -91,21 +90,6 @@ ledger_role_healthy(const struct node *node, struct buf *why)
     return false;
 }
 
-/* A gauge in seconds. */
-static void
-seconds_metric(struct buf *out, const char *name, const char *help, uint64_t ns)
-{
-    buf_append_format(
-        out,
-        "# HELP %s %s\n# TYPE %s gauge\n%s %" PRIu64 ".%09" PRIu64 "\n",
-        name,
-        help,
-        name,
-        name,
-        ns / OS_NS_PER_S,
-        ns % OS_NS_PER_S);
-}
-
 static void
 ledger_role_metrics(const struct node *node, struct buf *out)
 {
@@ -154,17 +138,17 @@ ledger_role_metrics(const struct node *node, struct buf *out)
     };
 
     node_metrics(out, all, sizeof(all) / sizeof(all[0]));
-    seconds_metric(
+    node_metric_seconds(
         out,
         "tael_ledger_load_seconds",
         "The ledger's last load: the newest snapshot, and the journal behind it.",
         status.load_ns);
-    seconds_metric(
+    node_metric_seconds(
         out,
         "tael_ledger_snapshot_timestamp_seconds",
         "When the newest snapshot was begun, unix time; 0 without one.",
         status.snapshot_created_ns);
-    seconds_metric(
+    node_metric_seconds(
         out,
         "tael_ledger_snapshot_duration_seconds",
         "From the beginning of the newest snapshot until it was on the disk.",

@@ -4,7 +4,8 @@
  */
 #include "roles.h"
 
-#include <inttypes.h>
+#include "trace/exposition.h"
+
 #include <string.h>
 
 /* While waiting: between looks, and between lines of the log. */
@@ -262,7 +263,7 @@ family(
     const char *help,
     size_t offset)
 {
-    buf_append_format(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind);
+    trace_exposition_head(out, name, kind, help);
     for (size_t i = 0; i < NODE_PEER_COUNT; i++) {
         struct remote_client_counters counters;
         uint64_t value = 0;
@@ -271,12 +272,8 @@ family(
         }
         remote_client_count(node->peers[i], &counters);
         memcpy(&value, (const char *)&counters + offset, sizeof(value));
-        buf_append_format(
-            out,
-            "%s{service=\"%s\"} %" PRIu64 "\n",
-            name,
-            remote_service_name(peers[i].service),
-            value);
+        trace_exposition_value(
+            out, name, TRACE_LABELS("service", remote_service_name(peers[i].service)), value);
     }
 }
 
@@ -311,20 +308,18 @@ peers_role_metrics(const struct node *node, struct buf *out)
         family(node, out, all[i].name, all[i].kind, all[i].help, all[i].offset);
     }
     if (any) {
-        buf_append_cstr(
-            out,
-            "# HELP tael_remote_ready 1 if the service answers and can work.\n"
-            "# TYPE tael_remote_ready gauge\n");
+        trace_exposition_head(
+            out, "tael_remote_ready", "gauge", "1 if the service answers and can work.");
     }
     for (size_t i = 0; any && i < NODE_PEER_COUNT; i++) {
         struct remote_client_state state;
         if (node->peers[i] != NULL) {
             remote_client_look(node->peers[i], &state);
-            buf_append_format(
+            trace_exposition_value(
                 out,
-                "tael_remote_ready{service=\"%s\"} %d\n",
-                remote_service_name(peers[i].service),
-                state.ready ? 1 : 0);
+                "tael_remote_ready",
+                TRACE_LABELS("service", remote_service_name(peers[i].service)),
+                state.ready);
         }
     }
 }

@@ -1,12 +1,12 @@
 /*
- * A ledger of several shards: for those who ask, a router over the shards of a map; for the process
- * of one shard, the port that takes what the map gives it (docs/internals/shards.md).
+ * A ledger of several shards, for those who ask: a router over the shards of a map
+ * (docs/internals/shards.md). The process of one shard is role_shard.c.
  */
 #include "roles.h"
 
 #include "base/list.h"
 #include "os/file.h"
-#include "store/store.h"
+#include "trace/exposition.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,8 +23,6 @@
 #define DISAGREE_MS UINT64_C(10000)
 /* Of parts of requests under way, in the router. */
 #define ROUTER_MEMORY_MAX (UINT64_C(256) << 20)
-/* Accounts that are looked at in one go, when a shard starts. */
-#define PAGE 8190
 
 static bool
 routes(const struct node *node)
@@ -35,8 +33,8 @@ routes(const struct node *node)
 /* ----------------------------------------------------------------------------------- the map ---
  */
 
-static err_t
-map_read(struct node *node, struct shard_map *map, struct shard_problem *problem)
+err_t
+role_shards_map_read(struct node *node, struct shard_map *map, struct shard_problem *problem)
 {
     char *text = NULL;
     size_t size = 0;
@@ -47,8 +45,8 @@ map_read(struct node *node, struct shard_map *map, struct shard_problem *problem
     return result;
 }
 
-static err_t
-map_open(struct node *node)
+err_t
+role_shards_map_open(struct node *node)
 {
     struct shard_problem problem;
     node->shard_map = calloc(1, sizeof(*node->shard_map));
@@ -57,7 +55,7 @@ map_open(struct node *node)
         node_explain(node, "shards: out of memory");
         return ERR_MEMORY;
     }
-    err_t result = map_read(node, node->shard_map, &problem);
+    err_t result = role_shards_map_read(node, node->shard_map, &problem);
     if (result != ERR_OK && problem.reason != NULL) {
         node_explain(
             node,
@@ -165,7 +163,7 @@ look_again(struct os_timer *timer)
     struct node *node = CONTAINER_OF(timer, struct node, shards_again);
     struct shard_problem problem;
     uint64_t now = os_monotonic_ns(node->clock);
-    err_t result = map_read(node, node->shard_map_next, &problem);
+    err_t result = role_shards_map_read(node, node->shard_map_next, &problem);
     if (result == ERR_OK && node->shard_map_next->epoch < node->shards_wanted &&
         now < node->shards_until) {
         os_timer_arm(node->sync_loop, timer, now + MAP_LOOK_MS * OS_NS_PER_MS);
@@ -372,7 +370,7 @@ shards_role_open(struct node *node)
     if (!routes(node)) {
         return ERR_OK;
     }
-    TRY(map_open(node));
+    TRY(role_shards_map_open(node));
     for (uint32_t i = 0; i < node->shard_map->shard_count; i++) {
         TRY(shard_open(node, i));
     }
@@ -515,18 +513,13 @@ shards_role_metrics(const struct node *node, struct buf *out)
     };
     node_metrics(out, all, sizeof(all) / sizeof(all[0]));
     cross_metrics(node, out);
-    buf_append_cstr(
-        out,
-        "# HELP tael_shards_ready 1 if the shard answers and can work.\n"
-        "# TYPE tael_shards_ready gauge\n");
+    static const char ready[] = "tael_shards_ready";
+    trace_exposition_head(out, ready, "gauge", "1 if the shard answers and can work.");
     for (uint32_t i = 0; i < atomic_load(&node->shard_count); i++) {
         struct remote_client_state state;
         remote_client_look(node->shard_peers[i], &state);
-        buf_append_format(
-            out,
-            "tael_shards_ready{shard=\"%s\"} %d\n",
-            node->shard_map->shards[i].name,
-            state.ready ? 1 : 0);
+        trace_exposition_value(
+            out, ready, TRACE_LABELS("shard", node->shard_map->shards[i].name), state.ready);
     }
 }
 
@@ -538,139 +531,3 @@ const struct role role_shards = {
     .lacks = shards_role_lacks,
     .metrics = shards_role_metrics,
 };
-
-/* --------------------------------------------------------------------------------- one shard ---
- */
-
-struct page {
-    struct port_ledger_request request;
-    sem_t answered;
-    struct ledger_account accounts[PAGE];
-};
-
-static void
-page_done(struct port_ledger_request *request)
-{
-    struct page *page = CONTAINER_OF(request, struct page, request);
-    (void)sem_post(&page->answered);
-}
-
-/* A ledger that another server holds is asked again until it is this one's: so long this process
- * stands by, and serves nobody. */
-static err_t
-page_ask(struct node *node, struct page *page, const struct port_ledger_filter *filter)
-{
-    struct os_executor executor = {.post = os_post_now};
-    struct ledger_engine_status status;
-    do {
-        page->request = (struct port_ledger_request){
-            .reply_to = &executor,
-            .done = page_done,
-            .epoch = PORT_LEDGER_EPOCH_MOVER,
-            .operation = PORT_LEDGER_QUERY_ACCOUNTS,
-            .in.filter = filter,
-            .out.accounts = page->accounts,
-        };
-        node->ledger_port->submit(node->ledger_port, &page->request);
-        while (sem_wait(&page->answered) != 0) {
-        }
-        ledger_engine_status(node->engine, &status);
-        if (page->request.error != ERR_BUSY || status.health == LEDGER_ENGINE_FAILED) {
-            atomic_store(&node->waits_for, NULL);
-            atomic_store(&node->stands_by, false);
-            return page->request.error;
-        }
-        atomic_store(&node->stands_by, status.health == LEDGER_ENGINE_STANDBY);
-        atomic_store(&node->waits_for, "ledger, which another server holds");
-    } while (node_pause(node, LOOK_MS));
-    node_explain(node, "ended while it waited for the ledger, which another server holds");
-    return ERR_CLOSED;
-}
-
-/* What is here and neither ours nor on its way would be lost to those who ask by the map: so it
- * does not start. */
-static err_t
-accounts_check(struct node *node, struct page *page)
-{
-    struct port_ledger_filter filter = {.limit = PAGE};
-    do {
-        TRY(page_ask(node, page, &filter));
-        for (uint32_t i = 0; i < page->request.out_count; i++) {
-            const struct ledger_account *account = &page->accounts[i];
-            char id[U128_DECIMAL_SIZE];
-            filter.timestamp_min = account->timestamp + 1;
-            if (!shards_owner_expects(node->owner, account->id)) {
-                (void)u128_format(account->id, id);
-                node_explain(
-                    node,
-                    "shard %s: account %s is here, but its slot %u is not by %s",
-                    node->settings.shard,
-                    id,
-                    (unsigned)shard_slot_of_id(account->id),
-                    node->settings.ledger_shards);
-                return ERR_INVALID;
-            }
-        }
-    } while (page->request.out_count > 0);
-    return ERR_OK;
-}
-
-static err_t
-owner_read(void *context, struct shard_map *ret_map)
-{
-    struct node *node = context;
-    struct shard_problem problem;
-    return map_read(node, ret_map, &problem);
-}
-
-err_t
-role_shards_guard(struct node *node, const struct port_ledger_guard **ret_guard)
-{
-    char message[SHARDS_MESSAGE_SIZE];
-    if (node->settings.shard[0] == '\0') {
-        return ERR_OK;
-    }
-    TRY(map_open(node));
-    const struct shards_owner_parts parts = {
-        .map = node->shard_map,
-        .name = node->settings.shard,
-        .disk = node->disk,
-        .folder = node->settings.data,
-        .noted = store_is_shared(node->ledger_url),
-        .files = os_loop_executor(node->sync_loop),
-        .read = owner_read,
-        .context = node,
-    };
-    err_t result = shards_owner_create(&parts, &node->owner, message);
-    if (result != ERR_OK) {
-        node_explain(
-            node,
-            "shard %s, %s: %s",
-            node->settings.shard,
-            node->settings.ledger_shards,
-            message[0] == '\0' ? err_text(result) : message);
-        return result;
-    }
-    *ret_guard = shards_owner_guard(node->owner);
-    return ERR_OK;
-}
-
-err_t
-role_shards_own(struct node *node)
-{
-    if (node->owner == NULL) {
-        return ERR_OK;
-    }
-    struct page *page = calloc(1, sizeof(*page));
-    if (page == NULL || sem_init(&page->answered, 0, 0) != 0) {
-        free(page);
-        node_explain(node, "shards: out of memory");
-        return ERR_MEMORY;
-    }
-    err_t result = accounts_check(node, page);
-    (void)sem_destroy(&page->answered);
-    free(page);
-    TRY(result);
-    shards_owner_attach(node->owner, node->ledger_port);
-    return ERR_OK;
-}

@@ -34,7 +34,14 @@ void role_peers_stop(struct node *node);
 void role_shards_stop(struct node *node);
 void role_operators_stop(struct node *node);
 
-/* With --shard: what the ledger has must be the shard's, which gets a port of its own. */
+/* The map of --ledger-shards as the file has it now; `problem` says what is wrong with it. */
+MUST_USE err_t
+role_shards_map_read(struct node *node, struct shard_map *map, struct shard_problem *problem);
+/* The same into node->shard_map, at the start; explains an error. */
+MUST_USE err_t role_shards_map_open(struct node *node);
+
+/* role_shard.c. With --shard: what the ledger has must be the shard's, which gets a port of its
+ * own. */
 MUST_USE err_t role_shards_guard(struct node *node, const struct port_ledger_guard **ret_guard);
 MUST_USE err_t role_shards_own(struct node *node);
 

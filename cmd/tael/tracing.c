@@ -3,8 +3,8 @@
 #include "node.h"
 
 #include "os/file.h"
+#include "trace/exposition.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,18 +153,11 @@ exporter_metrics(const struct traces *traces, struct buf *out)
     };
 
     for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++) {
-        buf_append_format(
-            out,
-            "# HELP %s %s\n# TYPE %s %s\n",
-            metrics[i].name,
-            metrics[i].help,
-            metrics[i].name,
-            metrics[i].kind);
+        trace_exposition_head(out, metrics[i].name, metrics[i].kind, metrics[i].help);
         for (uint32_t j = 0; j < TRACES_FORMAT_COUNT; j++) {
             uint64_t value;
             memcpy(&value, (const char *)&all[j] + metrics[i].offset, sizeof(value));
-            buf_append_format(
-                out, "%s{exporter=\"%s\"} %" PRIu64 "\n", metrics[i].name, names[j], value);
+            trace_exposition_value(out, metrics[i].name, TRACE_LABELS("exporter", names[j]), value);
         }
     }
 }
@@ -206,15 +199,10 @@ tracing_metrics(struct traces *traces, struct buf *out)
     };
 
     node_metrics(out, all, sizeof(all) / sizeof(all[0]));
-    buf_append_format(
-        out,
-        "# HELP tael_trace_kept_total Traces kept, by why.\n"
-        "# TYPE tael_trace_kept_total counter\n"
-        "tael_trace_kept_total{reason=\"sampled\"} %" PRIu64 "\n"
-        "tael_trace_kept_total{reason=\"error\"} %" PRIu64 "\n"
-        "tael_trace_kept_total{reason=\"slow\"} %" PRIu64 "\n",
-        counters.sampled,
-        counters.failed,
-        counters.slow);
+    static const char kept[] = "tael_trace_kept_total";
+    trace_exposition_head(out, kept, "counter", "Traces kept, by why.");
+    trace_exposition_value(out, kept, TRACE_LABELS("reason", "sampled"), counters.sampled);
+    trace_exposition_value(out, kept, TRACE_LABELS("reason", "error"), counters.failed);
+    trace_exposition_value(out, kept, TRACE_LABELS("reason", "slow"), counters.slow);
     exporter_metrics(traces, out);
 }

@@ -11,6 +11,7 @@
 #include "openapi.h"
 
 #include "base/assert.h"
+#include "base/ip.h"
 #include "base/list.h"
 #include "form/form.h"
 #include "os/entropy.h"
@@ -44,14 +45,11 @@ struct span
 api_peer_address(const struct net_exchange *exchange, char text[NET_ADDRESS_TEXT_SIZE])
 {
     net_address_format(&exchange->peer, text);
-    struct span address = span_from_cstr(text);
-    size_t colon = address.size;
-    while (colon > 0 && address.data[colon - 1] != ':') {
-        colon--;
-    }
-    address = span_slice(address, 0, colon > 0 ? colon - 1 : address.size);
-    return span_starts_with(address, SPAN("[")) ? span_slice(address, 1, address.size - 1)
-                                                : address;
+    struct span host;
+    uint16_t port;
+    bool is_whole = ip_port_split(span_from_cstr(text), &host, &port);
+    ASSERT(is_whole);
+    return host;
 }
 
 /* ---------------------------------------------------------------------------------- answers */

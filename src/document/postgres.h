@@ -356,6 +356,16 @@ err_t document_pg_commit(struct document_store *store);
 /* Among others of a group that goes to several databases: sends the first try and does not wait;
  * document_pg_commit waits for it. */
 void document_pg_commit_send(struct document_pg *pg);
+
+/* --- postgres_lost.c --- */
+/* Compares every row that is written with the database. */
+MUST_USE err_t document_pg_lost_by_version(
+    struct document_pg *pg, struct document_pg_row *const *rows, uint32_t count);
+/* Only once the rest agrees: a value may have been in the way of a row that has lost anyway. */
+MUST_USE err_t document_pg_lost_by_value(
+    struct document_pg *pg, struct document_pg_row *const *rows, uint32_t count);
+/* From those who lost to those who built on what they wrote, and away with all of it. */
+void document_pg_lost_drop(struct document_pg *pg);
 bool document_pg_has_lost(const struct document_pg *pg, const void *owner);
 /* Before the commit: the owner has lost already; its writes go, and whoever built on them. */
 void document_pg_lose(struct document_pg *pg, const void *owner);

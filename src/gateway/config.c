@@ -12,7 +12,7 @@
 
 struct listen_address {
     uint8_t ip[16];
-    uint64_t port;
+    uint16_t port;
 };
 
 /* "IP:PORT": a name would be looked up, and may have several addresses. */
@@ -20,10 +20,9 @@ static bool
 listen_address_parse(const char *text, struct listen_address *ret_address)
 {
     struct span span = span_from_cstr(text);
-    const char *colon = strrchr(text, ':');
-    return gateway_address_is_valid(span, true) &&
-           gateway_ip_parse(span, ret_address->ip) == ERR_OK &&
-           span_parse_u64(span_from_cstr(colon + 1), &ret_address->port);
+    struct span host;
+    return ip_port_split(span, &host, &ret_address->port) &&
+           gateway_ip_parse(span, ret_address->ip) == ERR_OK;
 }
 
 /* "[::]" takes every address, "0.0.0.0" every one of IPv4. */

@@ -1,6 +1,7 @@
 #include "config_read.h"
 
 #include "base/assert.h"
+#include "base/ip.h"
 #include "http/writer.h"
 
 #include <stdarg.h>
@@ -309,16 +310,8 @@ gateway_name_is_valid(struct span name)
 bool
 gateway_address_is_valid(struct span address, bool any_port)
 {
-    size_t colon = address.size;
-    while (colon > 0 && address.data[colon - 1] != ':') {
-        colon--;
-    }
-    uint64_t port;
-    if (colon < 2 || !span_parse_u64(span_slice(address, colon, address.size), &port) ||
-        port > UINT16_MAX || (port == 0 && !any_port)) {
-        return false;
-    }
-    struct span host = span_slice(address, 0, colon - 1);
-    bool bracketed = host.data[0] == '[' && host.data[host.size - 1] == ']' && host.size > 2;
-    return host.size < GATEWAY_HOST_SIZE && (bracketed || span_find(host, ':', 0) == host.size);
+    struct span host;
+    uint16_t port;
+    return ip_port_split(address, &host, &port) && host.size < GATEWAY_HOST_SIZE &&
+           (port != 0 || any_port);
 }

@@ -2,8 +2,9 @@
 #include "gateway_private.h"
 
 #include "base/assert.h"
+#include "trace/exposition.h"
 
-#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Microseconds. */
@@ -68,41 +69,22 @@ route_name(const struct gateway_generation *generation, size_t index)
 }
 
 static void
-head(struct buf *out, const char *name, const char *kind, const char *help)
-{
-    buf_append_format(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind);
-}
-
-static void
-value(struct buf *out, const char *name, const char *kind, const char *help, uint64_t number)
-{
-    head(out, name, kind, help);
-    buf_append_format(out, "%s %" PRIu64 "\n", name, number);
-}
-
-static void
-seconds(struct buf *out, uint64_t ns)
-{
-    buf_append_format(out, "%" PRIu64 ".%09" PRIu64 "\n", ns / OS_NS_PER_S, ns % OS_NS_PER_S);
-}
-
-static void
 render_routes(const struct gateway_generation *generation, struct buf *out)
 {
     static const char *const classes[] = {"1xx", "2xx", "3xx", "4xx", "5xx"};
     size_t count = generation->config->route_count + 1;
-    head(out, "tael_gateway_requests_total", "counter", "Answers, by route and class of status.");
+    trace_exposition_head(
+        out, "tael_gateway_requests_total", "counter", "Answers, by route and class of status.");
     for (size_t i = 0; i < count; i++) {
         for (size_t class = 1; class < GATEWAY_STATUS_CLASSES; class ++) {
-            buf_append_format(
+            trace_exposition_value(
                 out,
-                "tael_gateway_requests_total{route=\"%s\",status=\"%s\"} %" PRIu64 "\n",
-                route_name(generation, i),
-                classes[class],
+                "tael_gateway_requests_total",
+                TRACE_LABELS("route", route_name(generation, i), "status", classes[class]),
                 generation->counters[i]->by_class[class]);
         }
     }
-    head(
+    trace_exposition_head(
         out,
         "tael_gateway_request_duration_seconds",
         "histogram",
@@ -113,21 +95,20 @@ render_routes(const struct gateway_generation *generation, struct buf *out)
         uint64_t sum = 0;
         for (size_t bucket = 0; bucket <= GATEWAY_BUCKETS; bucket++) {
             sum += counters->buckets[bucket];
-            buf_append_format(
+            trace_exposition_value(
                 out,
-                "tael_gateway_request_duration_seconds_bucket{route=\"%s\",le=\"%s\"} %" PRIu64
-                "\n",
-                name,
-                bucket == GATEWAY_BUCKETS ? "+Inf" : bounds_text[bucket],
+                "tael_gateway_request_duration_seconds_bucket",
+                TRACE_LABELS(
+                    "route", name, "le", bucket == GATEWAY_BUCKETS ? "+Inf" : bounds_text[bucket]),
                 sum);
         }
-        buf_append_format(out, "tael_gateway_request_duration_seconds_sum{route=\"%s\"} ", name);
-        seconds(out, counters->duration_ns);
-        buf_append_format(
+        trace_exposition_seconds(
             out,
-            "tael_gateway_request_duration_seconds_count{route=\"%s\"} %" PRIu64 "\n",
-            name,
-            sum);
+            "tael_gateway_request_duration_seconds_sum",
+            TRACE_LABELS("route", name),
+            counters->duration_ns);
+        trace_exposition_value(
+            out, "tael_gateway_request_duration_seconds_count", TRACE_LABELS("route", name), sum);
     }
 }
 
@@ -141,17 +122,13 @@ each_upstream(
     const char *help,
     uint64_t (*number)(const struct gateway_target *, const struct upstream_counters *))
 {
-    head(out, name, kind, help);
+    trace_exposition_head(out, name, kind, help);
     for (size_t i = 0; i < generation->config->upstream_count; i++) {
         const struct gateway_target *target = generation->targets[i];
         struct upstream_counters counters;
         upstream_count(target->upstream, &counters);
-        buf_append_format(
-            out,
-            "%s{upstream=\"%s\"} %" PRIu64 "\n",
-            name,
-            target->name,
-            number(target, &counters));
+        trace_exposition_value(
+            out, name, TRACE_LABELS("upstream", target->name), number(target, &counters));
     }
 }
 
@@ -202,28 +179,31 @@ render_upstreams(const struct gateway_generation *generation, struct buf *out)
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         each_upstream(generation, out, all[i].name, all[i].kind, all[i].help, all[i].number);
     }
-    head(out, "tael_gateway_upstream_outcomes_total", "counter", "How forwarded requests ended.");
+    trace_exposition_head(
+        out, "tael_gateway_upstream_outcomes_total", "counter", "How forwarded requests ended.");
     for (size_t i = 0; i < generation->config->upstream_count; i++) {
         const struct gateway_target *target = generation->targets[i];
         for (int outcome = UPSTREAM_ANSWERED; outcome <= UPSTREAM_CANCELLED; outcome++) {
-            buf_append_format(
+            trace_exposition_value(
                 out,
-                "tael_gateway_upstream_outcomes_total{upstream=\"%s\",outcome=\"%s\"} %" PRIu64
-                "\n",
-                target->name,
-                upstream_outcome_name((enum upstream_outcome)outcome),
+                "tael_gateway_upstream_outcomes_total",
+                TRACE_LABELS(
+                    "upstream",
+                    target->name,
+                    "outcome",
+                    upstream_outcome_name((enum upstream_outcome)outcome)),
                 target->outcomes[outcome]);
         }
     }
-    head(out, "tael_gateway_shed_total", "counter", "Requests refused under load, by class.");
+    trace_exposition_head(
+        out, "tael_gateway_shed_total", "counter", "Requests refused under load, by class.");
     for (size_t i = 0; i < generation->config->upstream_count; i++) {
         const struct gateway_target *target = generation->targets[i];
         for (size_t class = 0; class < GATEWAY_CLASS_COUNT; class ++) {
-            buf_append_format(
+            trace_exposition_value(
                 out,
-                "tael_gateway_shed_total{upstream=\"%s\",class=\"%s\"} %" PRIu64 "\n",
-                target->name,
-                gateway_class_names[class],
+                "tael_gateway_shed_total",
+                TRACE_LABELS("upstream", target->name, "class", gateway_class_names[class]),
                 target->shed_count[class]);
         }
     }
@@ -237,17 +217,22 @@ render_redis(const struct gateway_redis *redis, struct buf *out)
         return;
     }
     gateway_redis_count(redis, &counters);
-    value(out, "tael_gateway_redis_connected", "gauge", "1 if it is.", counters.connected ? 1 : 0);
-    value(out, "tael_gateway_redis_asked_total", "counter", "Requests asked for.", counters.asked);
-    value(out, "tael_gateway_redis_answered_total", "counter", "Of them.", counters.answered);
-    value(
+    trace_exposition_single(
+        out, "tael_gateway_redis_connected", "gauge", "1 if it is.", counters.connected ? 1 : 0);
+    trace_exposition_single(
+        out, "tael_gateway_redis_asked_total", "counter", "Requests asked for.", counters.asked);
+    trace_exposition_single(
+        out, "tael_gateway_redis_answered_total", "counter", "Of them.", counters.answered);
+    trace_exposition_single(
         out,
         "tael_gateway_redis_fallbacks_total",
         "counter",
         "Requests that local limits decided because Redis was dead or slow.",
         counters.fell_back);
-    value(out, "tael_gateway_redis_connects_total", "counter", "Attempts.", counters.connects);
-    value(out, "tael_gateway_redis_errors_total", "counter", "Lost or refused.", counters.errors);
+    trace_exposition_single(
+        out, "tael_gateway_redis_connects_total", "counter", "Attempts.", counters.connects);
+    trace_exposition_single(
+        out, "tael_gateway_redis_errors_total", "counter", "Lost or refused.", counters.errors);
 }
 
 static void
@@ -288,7 +273,7 @@ render_listeners(const struct gateway *gateway, struct buf *out)
             net_server_count(gateway->serving[j]->server, &counters);
             sum += *(const uint64_t *)(const void *)((const char *)&counters + all[i].offset);
         }
-        value(out, all[i].name, all[i].kind, all[i].help, sum);
+        trace_exposition_single(out, all[i].name, all[i].kind, all[i].help, sum);
     }
 }
 
@@ -297,19 +282,24 @@ static void
 render_certificates(const struct gateway *gateway, struct buf *out)
 {
     static const char name[] = "tael_gateway_certificate_expires_timestamp_seconds";
-    head(out, name, "gauge", "When it ends, unix time.");
+    trace_exposition_head(out, name, "gauge", "When it ends, unix time.");
     for (size_t i = 0; i < gateway->serving_count; i++) {
         const struct gateway_listener *listener = gateway->serving[i];
-        const char *address = listener->config.address;
         if (listener->tls != NULL) {
-            buf_append_format(
-                out,
-                "%s{listener=\"%.*s:%u\"} %" PRId64 "\n",
-                name,
+            const char *address = listener->config.address;
+            char label[sizeof(listener->config.address) + 8];
+            (void)snprintf(
+                label,
+                sizeof(label),
+                "%.*s:%u",
                 (int)(strrchr(address, ':') - address),
                 address,
-                (unsigned)listener->port,
-                net_tls_expires_s(listener->tls));
+                (unsigned)listener->port);
+            trace_exposition_value(
+                out,
+                name,
+                TRACE_LABELS("listener", label),
+                (uint64_t)net_tls_expires_s(listener->tls));
         }
     }
 }
@@ -317,27 +307,30 @@ render_certificates(const struct gateway *gateway, struct buf *out)
 static void
 render_state(const struct gateway *gateway, struct buf *out)
 {
-    value(
+    trace_exposition_single(
         out,
         "tael_gateway_ready",
         "gauge",
         "What /readyz says.",
         gateway_not_ready(gateway) == NULL ? 1 : 0);
-    value(out, "tael_gateway_configuration", "gauge", "Its number.", gateway->current->number);
-    value(out, "tael_gateway_reloads_total", "counter", "Taken.", gateway->reload_count);
-    value(
+    trace_exposition_single(
+        out, "tael_gateway_configuration", "gauge", "Its number.", gateway->current->number);
+    trace_exposition_single(
+        out, "tael_gateway_reloads_total", "counter", "Taken.", gateway->reload_count);
+    trace_exposition_single(
         out,
         "tael_gateway_reloads_failed_total",
         "counter",
         "Refused; the old configuration stayed.",
         gateway->reload_failed_count);
-    value(
+    trace_exposition_single(
         out,
         "tael_gateway_last_reload_successful",
         "gauge",
         "0 if the last one was refused.",
         gateway->reload_refused ? 0 : 1);
-    value(out, "tael_gateway_draining", "gauge", "1 if it is.", gateway->draining ? 1 : 0);
+    trace_exposition_single(
+        out, "tael_gateway_draining", "gauge", "1 if it is.", gateway->draining ? 1 : 0);
 }
 
 void
@@ -345,20 +338,22 @@ gateway_counters_render(const struct gateway *gateway, struct buf *out)
 {
     const struct gateway_generation *generation = gateway->current;
     render_routes(generation, out);
-    head(out, "tael_gateway_verdicts_total", "counter", "What became of requests.");
+    trace_exposition_head(
+        out, "tael_gateway_verdicts_total", "counter", "What became of requests.");
     for (size_t i = 0; i < GATEWAY_VERDICT_COUNT; i++) {
-        buf_append_format(
+        trace_exposition_value(
             out,
-            "tael_gateway_verdicts_total{verdict=\"%s\"} %" PRIu64 "\n",
-            gateway_verdict_names[i],
+            "tael_gateway_verdicts_total",
+            TRACE_LABELS("verdict", gateway_verdict_names[i]),
             gateway->verdicts[i]);
     }
     render_upstreams(generation, out);
     render_redis(generation->redis, out);
     struct gateway_limit_counters limits;
     gateway_limit_count(gateway->limits, &limits);
-    value(out, "tael_gateway_limit_subjects", "gauge", "Keys, addresses, routes.", limits.subjects);
-    value(
+    trace_exposition_single(
+        out, "tael_gateway_limit_subjects", "gauge", "Keys, addresses, routes.", limits.subjects);
+    trace_exposition_single(
         out,
         "tael_gateway_limit_forgotten_total",
         "counter",
@@ -367,7 +362,7 @@ gateway_counters_render(const struct gateway *gateway, struct buf *out)
     render_listeners(gateway, out);
     render_certificates(gateway, out);
     render_state(gateway, out);
-    value(
+    trace_exposition_single(
         out,
         "tael_gateway_log_lines_dropped_total",
         "counter",

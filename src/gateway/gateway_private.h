@@ -34,7 +34,7 @@
 #include "base/id.h"
 #include "net/server.h"
 #include "trace/span.h"
-#include "upstream/upstream.h"
+#include "upstream/call.h"
 
 #include <semaphore.h>
 

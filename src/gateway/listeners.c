@@ -2,6 +2,7 @@
 #include "gateway_private.h"
 
 #include "base/assert.h"
+#include "base/ip.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,21 +18,14 @@
 err_t
 gateway_address_split(const char *text, char ret_host[GATEWAY_HOST_SIZE + 8], uint16_t *ret_port)
 {
-    const char *colon = strrchr(text, ':');
-    uint64_t port;
-    if (colon == NULL || !span_parse_u64(span_from_cstr(colon + 1), &port) || port > UINT16_MAX) {
-        return ERR_INVALID;
-    }
-    struct span host = span_of(text, (size_t)(colon - text));
-    if (host.size > 2 && host.data[0] == '[') {
-        host = span_slice(host, 1, host.size - 1);
-    }
-    if (host.size == 0 || host.size >= GATEWAY_HOST_SIZE) {
+    struct span host;
+    uint16_t port;
+    if (!ip_port_split(span_from_cstr(text), &host, &port) || host.size >= GATEWAY_HOST_SIZE) {
         return ERR_INVALID;
     }
     memcpy(ret_host, host.data, host.size);
     ret_host[host.size] = '\0';
-    *ret_port = (uint16_t)port;
+    *ret_port = port;
     return ERR_OK;
 }
 

@@ -15,6 +15,7 @@
  */
 #include "gateway_private.h"
 
+#include "base/ip.h"
 #include "trace/http.h"
 
 #include <string.h>
@@ -107,22 +108,14 @@ attempt_begins(struct upstream_call *call)
     if (!trace_span_is_recorded(span)) {
         return;
     }
-    struct span endpoint = span_from_cstr(call->endpoint);
-    size_t colon = endpoint.size;
-    while (colon > 0 && endpoint.data[colon - 1] != ':') {
-        colon--;
-    }
-    uint64_t port = 0;
-    bool has_port = colon > 0 &&
-                    span_parse_u64(span_slice(endpoint, colon, endpoint.size), &port) &&
-                    port <= UINT16_MAX;
+    struct span host;
+    uint16_t port;
     trace_span_label(span, "http.request.method", trace_http_method(request->exchange->method));
     trace_span_text(
         span, "tael.gateway.upstream", span_from_cstr(upstream_name(request->target->upstream)));
-    trace_span_text(
-        span, "server.address", span_slice(endpoint, 0, has_port ? colon - 1 : endpoint.size));
-    if (has_port) {
-        trace_span_number(span, "server.port", (int64_t)port);
+    if (ip_port_split(span_from_cstr(call->endpoint), &host, &port)) {
+        trace_span_text(span, "server.address", host);
+        trace_span_number(span, "server.port", port);
     }
     if (call->attempts > 1) {
         trace_span_number(span, "http.request.resend_count", (int64_t)call->attempts - 1);

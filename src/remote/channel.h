@@ -11,7 +11,7 @@
 
 #include "endpoints.h"
 
-#include "upstream/upstream.h"
+#include "upstream/call.h"
 
 #define REMOTE_HEADERS_MAX 6
 

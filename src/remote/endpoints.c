@@ -1,27 +1,16 @@
 #include "endpoints.h"
 
+#include "base/ip.h"
+
 #include <string.h>
 
 /* "10.0.0.1:7000", "[::1]:7000", "ledger.internal:7000". */
 static err_t
 endpoint_parse(struct span text, struct remote_endpoint *out)
 {
-    size_t colon = text.size;
-    uint64_t port;
-    for (size_t i = 0; i < text.size; i++) {
-        colon = text.data[i] == ':' ? i : colon;
-    }
-    if (colon == text.size || !span_parse_u64(span_slice(text, colon + 1, text.size), &port) ||
-        port == 0 || port > UINT16_MAX) {
-        return ERR_INVALID;
-    }
-    struct span host = span_slice(text, 0, colon);
-    if (host.size > 2 && host.data[0] == '[' && host.data[host.size - 1] == ']') {
-        host = span_slice(host, 1, host.size - 1);
-    } else if (span_find(host, ':', 0) != host.size) {
-        return ERR_INVALID;
-    }
-    if (host.size == 0 || host.size >= REMOTE_HOST_SIZE) {
+    struct span host;
+    uint16_t port;
+    if (!ip_port_split(text, &host, &port) || port == 0 || host.size >= REMOTE_HOST_SIZE) {
         return ERR_INVALID;
     }
     for (size_t i = 0; i < host.size; i++) {
@@ -32,7 +21,7 @@ endpoint_parse(struct span text, struct remote_endpoint *out)
     }
     memset(out, 0, sizeof(*out));
     memcpy(out->host, host.data, host.size);
-    out->port = (uint16_t)port;
+    out->port = port;
     return ERR_OK;
 }
 

@@ -263,6 +263,35 @@ resource_find(
     return resource_visit(op, type, query, &visitor);
 }
 
+static bool
+take_first(void *context, void *document)
+{
+    *(void **)context = document;
+    return false;
+}
+
+err_t
+resource_find_first(
+    struct resource_op *op,
+    const struct resource_type *type,
+    uint32_t column,
+    struct span value,
+    void **ret_document)
+{
+    ASSERT(column < type->kind->column_count);
+    ASSERT(type->kind->columns[column].type == DOCUMENT_TEXT);
+    const struct document_query query = {
+        .filters = {{.column = column, .value = {.text = value}}},
+        .filter_count = 1,
+        .range_column = UINT32_MAX,
+        .limit = 1,
+    };
+    void *first = NULL;
+    TRY(resource_find(op, type, &query, take_first, &first));
+    *ret_document = first;
+    return ERR_OK;
+}
+
 void
 resource_note_damaged(struct resource_op *op, const struct resource_type *type, struct span id)
 {

@@ -45,6 +45,18 @@ resource_render_header(
 }
 
 void
+resource_render_deleted(
+    struct resource_render *render, const struct resource_type *type, const void *document)
+{
+    const struct resource_header *header = document;
+    json_object_begin(render->json);
+    json_member_text(render->json, "id", header->id);
+    json_member_cstr(render->json, "object", type->object);
+    json_member_bool(render->json, "deleted", true);
+    json_object_end(render->json);
+}
+
+void
 resource_render_note(struct resource_render *render, err_t error)
 {
     if (*render->error == ERR_OK) {

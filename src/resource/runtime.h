@@ -361,6 +361,10 @@ MUST_USE bool resource_card_begin(struct resource_op *op);
 void resource_card_wipe(struct resource_op *op);
 MUST_USE bool resource_card_check(struct resource_op *op); /* false: answered */
 
+/* --- idempotency_hash.c --- */
+/* Into op->idempotency.hash: route, path, parameters, and the fingerprint of a card. ERR_FULL. */
+MUST_USE err_t resource_idempotency_hash(struct resource_op *op);
+
 /* --- idempotency.c --- */
 MUST_USE err_t resource_idempotency_open(struct resource_runtime *runtime); /* reads the secret */
 MUST_USE bool resource_idempotency_begin(struct resource_op *op);           /* false: answered */

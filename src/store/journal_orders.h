@@ -107,7 +107,7 @@ uint64_t journal_orders_waiting(const struct journal_orders *orders);
  * make parts, the second, fourth and so on of a row, and with `*ret_code` ERR_OK the end of it. */
 bool journal_orders_news(struct journal_orders *orders, err_t *ret_code);
 
-/* --- asking, on the engine's thread --- */
+/* --- journal_orders_part.c: asking, on the engine's thread --- */
 
 /* The part, or NULL: the segment has to be read without it. Lives as long as the orders, if no
  * block of it turns out to be damaged. */
@@ -130,6 +130,8 @@ MUST_USE err_t journal_orders_position(
     uint64_t number,
     journal_position_t *ret_position,
     struct store_error *error);
+/* Closes what is open, for journal_orders_release. */
+void journal_orders_parts_release(struct journal_orders *orders);
 
 /* --- on the I/O thread --- */
 

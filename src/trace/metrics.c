@@ -1,6 +1,7 @@
 #include "trace/metrics.h"
 
 #include "base/assert.h"
+#include "trace/exposition.h"
 
 static size_t
 cells_each(const struct trace_metric *metric)
@@ -98,86 +99,43 @@ trace_metric_value(const struct trace_metric *metric, size_t series)
     return (int64_t)value;
 }
 
-/* Help texts and label values: the format escapes backslash, newline and, in values, the quote. */
-static void
-append_escaped(struct buf *out, const char *text, bool in_quotes)
-{
-    for (; *text != '\0'; text++) {
-        if (*text == '\n') {
-            buf_append_cstr(out, "\\n");
-        } else if (*text == '\\' || (in_quotes && *text == '"')) {
-            buf_append_byte(out, '\\');
-            buf_append_byte(out, *text);
-        } else {
-            buf_append_byte(out, *text);
-        }
-    }
-}
-
-/* value / 10^decimals, without trailing zeros. */
-static void
-append_scaled(struct buf *out, uint64_t value, unsigned decimals)
-{
-    uint64_t unit = 1;
-    for (unsigned i = 0; i < decimals; i++) {
-        unit *= 10;
-    }
-    buf_append_u64(out, value / unit);
-    uint64_t rest = value % unit;
-    if (rest == 0) {
-        return;
-    }
-    buf_append_byte(out, '.');
-    while (rest > 0) {
-        unit /= 10;
-        buf_append_byte(out, (char)('0' + rest / unit));
-        rest %= unit;
-    }
-}
-
 static void
 append_signed(struct buf *out, int64_t value, unsigned decimals)
 {
     if (value < 0) {
         buf_append_byte(out, '-');
     }
-    append_scaled(out, value < 0 ? 0 - (uint64_t)value : (uint64_t)value, decimals);
+    trace_exposition_scaled(out, value < 0 ? 0 - (uint64_t)value : (uint64_t)value, decimals);
 }
 
-/* name, suffix, {labels} and a space; `bound` points at a bucket's bound or is NULL. */
+/* name, suffix, {labels} and a space; `bound` is a bucket's, or NULL. */
 static void
 append_name(
     struct buf *out,
     const struct trace_metric *metric,
     size_t series,
     const char *suffix,
-    struct span bound)
+    const char *bound)
 {
+    const char *labels[2 * (TRACE_LABELS_MAX + 1) + 1];
     const struct trace_label *second = next_dimension(metric, 0);
     size_t second_count = second == NULL ? 1 : second->count;
     size_t position = series / second_count;
-    char separator = '{';
-    buf_append_cstr(out, metric->name);
-    buf_append_cstr(out, suffix);
+    size_t count = 0;
     for (size_t i = 0; i < TRACE_LABELS_MAX && metric->labels[i].name != NULL; i++) {
         if (&metric->labels[i] == second) {
             position = series % second_count;
         }
-        buf_append_byte(out, separator);
-        buf_append_cstr(out, metric->labels[i].name);
-        buf_append_cstr(out, "=\"");
-        append_escaped(out, metric->labels[i].values[position], true);
-        buf_append_byte(out, '"');
-        separator = ',';
+        labels[count++] = metric->labels[i].name;
+        labels[count++] = metric->labels[i].values[position];
     }
-    if (bound.size > 0) {
-        buf_append_byte(out, separator);
-        buf_append_cstr(out, "le=\"");
-        buf_append_span(out, bound);
-        buf_append_byte(out, '"');
-        separator = ',';
+    if (bound != NULL) {
+        labels[count++] = "le";
+        labels[count++] = bound;
     }
-    buf_append_cstr(out, separator == '{' ? " " : "} ");
+    labels[count] = NULL;
+    buf_append_cstr(out, metric->name);
+    trace_exposition_series(out, suffix, labels);
 }
 
 static void
@@ -190,19 +148,20 @@ append_histogram(struct buf *out, const struct trace_metric *metric, size_t seri
         struct buf bound;
         buf_init_fixed(&bound, memory, sizeof(memory));
         if (i < metric->bound_count) {
-            append_scaled(&bound, metric->bounds[i], metric->decimals);
+            trace_exposition_scaled(&bound, metric->bounds[i], metric->decimals);
         } else {
             buf_append_cstr(&bound, "+Inf");
         }
+        buf_append_byte(&bound, '\0');
         count += cell_get(&cells[i]);
-        append_name(out, metric, series, "_bucket", buf_span(&bound));
+        append_name(out, metric, series, "_bucket", memory);
         buf_append_u64(out, count);
         buf_append_byte(out, '\n');
     }
-    append_name(out, metric, series, "_sum", SPAN_EMPTY);
-    append_scaled(out, cell_get(&cells[metric->bound_count + 1]), metric->decimals);
+    append_name(out, metric, series, "_sum", NULL);
+    trace_exposition_scaled(out, cell_get(&cells[metric->bound_count + 1]), metric->decimals);
     buf_append_byte(out, '\n');
-    append_name(out, metric, series, "_count", SPAN_EMPTY);
+    append_name(out, metric, series, "_count", NULL);
     buf_append_u64(out, count);
     buf_append_byte(out, '\n');
 }
@@ -226,9 +185,7 @@ append_metric(struct buf *out, const struct trace_metric *metric)
 {
     ASSERT(metric->bound_count <= TRACE_BUCKETS_MAX);
     ASSERT(metric->decimals <= 18);
-    buf_append_format(out, "# HELP %s ", metric->name);
-    append_escaped(out, metric->help, false);
-    buf_append_format(out, "\n# TYPE %s %s\n", metric->name, kind_name(metric->kind));
+    trace_exposition_head(out, metric->name, kind_name(metric->kind), metric->help);
     size_t series_count = metric->cell_count / cells_each(metric);
     for (size_t series = 0; series < series_count; series++) {
         if (metric->sparse && trace_metric_value(metric, series) == 0) {
@@ -238,12 +195,12 @@ append_metric(struct buf *out, const struct trace_metric *metric)
             append_histogram(out, metric, series);
             continue;
         }
-        append_name(out, metric, series, "", SPAN_EMPTY);
+        append_name(out, metric, series, "", NULL);
         uint64_t value = cell_get(series_cells(metric, series));
         if (metric->kind == TRACE_GAUGE_KIND) {
             append_signed(out, (int64_t)value, metric->decimals);
         } else {
-            append_scaled(out, value, metric->decimals);
+            trace_exposition_scaled(out, value, metric->decimals);
         }
         buf_append_byte(out, '\n');
     }

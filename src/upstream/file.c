@@ -1,6 +1,8 @@
 /* The text of a file of endpoints, and plans. Pure. */
 #include "upstream_private.h"
 
+#include "base/ip.h"
+
 #include <string.h>
 
 static bool
@@ -69,23 +71,13 @@ word_take(struct span *line)
 static bool
 address_parse(struct span word, struct span *ret_host, uint16_t *ret_port)
 {
-    size_t colon = word.size;
-    for (size_t i = 0; i < word.size; i++) {
-        colon = word.data[i] == ':' ? i : colon;
-    }
-    uint64_t port = 0;
-    if (colon == word.size || !span_parse_u64(span_slice(word, colon + 1, word.size), &port) ||
-        port == 0 || port > UINT16_MAX) {
+    struct span host;
+    uint16_t port;
+    if (!ip_port_split(word, &host, &port) || port == 0) {
         return false;
     }
-    struct span host = span_slice(word, 0, colon);
-    if (span_starts_with(host, SPAN("[")) && span_ends_with(host, SPAN("]")) && host.size > 2) {
-        host = span_slice(host, 1, host.size - 1);
-    } else if (span_find(host, ':', 0) != host.size) {
-        return false; /* an IPv6 address without brackets: where does the port begin? */
-    }
     *ret_host = host;
-    *ret_port = (uint16_t)port;
+    *ret_port = port;
     return host_is_valid(host);
 }
 

@@ -3,7 +3,7 @@
 #ifndef UPSTREAM_TESTING_H
 #define UPSTREAM_TESTING_H
 
-#include "upstream/upstream.h"
+#include "upstream/call.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

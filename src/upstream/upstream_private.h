@@ -25,7 +25,7 @@
 #include "net/resolve.h"
 #include "os/prng.h"
 #include "trace/log.h"
-#include "upstream/upstream.h"
+#include "upstream/call.h"
 
 #include <stdatomic.h>
 

@@ -5,4 +5,4 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from kit.fixtures import client, http, make_server, one_day, server, wallets  # noqa: E402, F401
+from kit.fixtures import chromium, client, http, make_server, one_day, server, wallets  # noqa: E402, F401

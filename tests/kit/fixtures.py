@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from kit.chromium import Chromium
 from kit.client import Http, sdk
 from kit.server import CLUSTER, Server
 from kit.wallets import Wallets
@@ -73,3 +74,10 @@ def http(server):
 @pytest.fixture(scope="session")
 def wallets(server):
     return Wallets(server)
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory):
+    browser = Chromium(tmp_path_factory.mktemp("chromium"))
+    yield browser
+    browser.close()

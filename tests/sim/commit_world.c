@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUEUE_MAX   16384
 #define FAULTS_MS   2500U
 #define PATIENCE_MS 60000U /* how long after the faults everything must have ended */
 
@@ -35,123 +34,6 @@ world_fail(struct world *world, const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(world->failure, sizeof(world->failure), format, arguments);
     va_end(arguments);
-}
-
-struct packet *
-packet_create(enum packet_kind kind)
-{
-    struct packet *packet = malloc(sizeof(*packet));
-    ASSERT(packet != NULL);
-    memset(packet, 0, offsetof(struct packet, items));
-    packet->kind = kind;
-    return packet;
-}
-
-void
-packet_destroy(struct packet *packet)
-{
-    free(packet->doubts);
-    free(packet);
-}
-
-/* --- the queue: a heap by time, then by order --- */
-
-static bool
-is_before(const struct packet *a, const struct packet *b)
-{
-    return a->at != b->at ? a->at < b->at : a->order < b->order;
-}
-
-static void
-queue_push(struct world *world, struct packet *packet)
-{
-    ASSERT(world->queue_count < QUEUE_MAX);
-    uint32_t at = world->queue_count++;
-    while (at > 0 && is_before(packet, world->queue[(at - 1) / 2])) {
-        world->queue[at] = world->queue[(at - 1) / 2];
-        at = (at - 1) / 2;
-    }
-    world->queue[at] = packet;
-}
-
-static struct packet *
-queue_pop(struct world *world)
-{
-    struct packet *first = world->queue[0];
-    struct packet *last = world->queue[--world->queue_count];
-    uint32_t at = 0;
-    for (;;) {
-        uint32_t child = 2 * at + 1;
-        if (child >= world->queue_count) {
-            break;
-        }
-        if (child + 1 < world->queue_count &&
-            is_before(world->queue[child + 1], world->queue[child])) {
-            child++;
-        }
-        if (!is_before(world->queue[child], last)) {
-            break;
-        }
-        world->queue[at] = world->queue[child];
-        at = child;
-    }
-    world->queue[at] = last;
-    return first;
-}
-
-void
-world_schedule(struct world *world, struct packet *packet, uint64_t delay)
-{
-    packet->at = world->now + delay;
-    packet->order = world->order++;
-    queue_push(world, packet);
-}
-
-static bool
-is_healed(const struct world *world)
-{
-    return world->quiet || world->now >= world->healed_at;
-}
-
-static uint64_t
-network_delay(struct world *world)
-{
-    if (is_healed(world)) {
-        return 1 + os_prng_below(&world->prng, 3);
-    }
-    uint64_t longest = os_prng_chance(&world->prng, 1, 10) ? 400 : 15;
-    return 1 + os_prng_below(&world->prng, longest);
-}
-
-static struct packet *
-packet_copy(const struct packet *packet)
-{
-    struct packet *copy = malloc(sizeof(*copy));
-    ASSERT(copy != NULL);
-    *copy = *packet;
-    if (packet->doubts != NULL) {
-        size_t size = packet->doubt_count * sizeof(struct shard_doubt);
-        copy->doubts = malloc(size);
-        ASSERT(copy->doubts != NULL);
-        memcpy(copy->doubts, packet->doubts, size);
-    }
-    return copy;
-}
-
-void
-world_send(struct world *world, struct packet *packet)
-{
-    bool to_client = packet->kind == PACKET_ASK || packet->kind == PACKET_TOLD;
-    bool cut = !to_client && world->cut[packet->node][packet->shard];
-    if (!is_healed(world) && (cut || os_prng_chance(&world->prng, 1, 12))) {
-        world->counts.lost++;
-        packet_destroy(packet);
-        return;
-    }
-    if (!is_healed(world) && os_prng_chance(&world->prng, 1, 12)) {
-        world_schedule(world, packet_copy(packet), network_delay(world));
-    }
-    world_schedule(world, packet, network_delay(world));
 }
 
 /* --- shards --- */
@@ -422,7 +304,7 @@ heal(struct world *world)
 static void
 fault_turn(struct world *world, struct packet *packet)
 {
-    if (is_healed(world)) {
+    if (world_is_healed(world)) {
         heal(world);
         packet_destroy(packet);
         return;
@@ -504,7 +386,7 @@ world_run(struct world *world)
 {
     uint64_t last = world->healed_at + PATIENCE_MS;
     while (world->queue_count > 0 && !world->failed) {
-        struct packet *packet = queue_pop(world);
+        struct packet *packet = world_next(world);
         world->now = packet->at;
         handle(world, packet);
         if (world->now > world->healed_at && world_is_at_rest(world)) {
@@ -590,7 +472,7 @@ world_create(uint64_t seed, enum commit_protocol protocol, enum mutation mutatio
     world->mutation = mutation;
     world->quiet = quiet;
     world->healed_at = quiet ? 0 : FAULTS_MS;
-    world->queue = malloc(QUEUE_MAX * sizeof(struct packet *));
+    world->queue = malloc(WORLD_QUEUE_MAX * sizeof(struct packet *));
     ASSERT(world->queue != NULL);
     os_prng_seed(&world->prng, seed);
     for (uint16_t slot = 0; slot < WORLD_SHARDS; slot++) {

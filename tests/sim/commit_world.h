@@ -180,12 +180,19 @@ u128 world_digest(u128 id, uint32_t run_number);
 u128 world_user(uint16_t slot, uint32_t number);
 __attribute__((format(printf, 2, 3))) void world_fail(struct world *world, const char *format, ...);
 
+/* commit_packets.c */
+#define WORLD_QUEUE_MAX 16384
 struct packet *packet_create(enum packet_kind kind);
+struct packet *packet_copy(const struct packet *packet);
 void packet_destroy(struct packet *packet);
 /* Through the network between its node and its shard. */
 void world_send(struct world *world, struct packet *packet);
 /* By itself, after so long. */
 void world_schedule(struct world *world, struct packet *packet, uint64_t delay);
+/* The first of those under way, which are some. */
+struct packet *world_next(struct world *world);
+/* Nothing goes wrong any more. */
+bool world_is_healed(const struct world *world);
 
 /* commit_node.c */
 void node_handle(struct world *world, struct packet *packet);

@@ -27,23 +27,11 @@ replies_post(struct os_executor *executor, struct os_task *first, struct os_task
     }
 }
 
-static void
-immediate_post(struct os_executor *executor, struct os_task *first, struct os_task *last)
-{
-    (void)executor;
-    (void)last;
-    while (first != NULL) {
-        struct os_task *next = first->next;
-        first->run(first);
-        first = next;
-    }
-}
-
 void
 sim_calls_init(struct sim_world *world)
 {
     world->replies.post = replies_post;
-    world->immediate.post = immediate_post;
+    world->immediate.post = os_post_now;
     world->wishes = calloc(SIM_WISHES_MAX, sizeof(*world->wishes));
     ASSERT(world->wishes != NULL);
 }

@@ -23,18 +23,6 @@ struct t_bench {
 };
 
 static void
-replies_post(struct os_executor *executor, struct os_task *first, struct os_task *last)
-{
-    (void)executor;
-    (void)last;
-    while (first != NULL) {
-        struct os_task *next = first->next;
-        first->run(first);
-        first = next;
-    }
-}
-
-static void
 t_open(struct t_bench *bench)
 {
     assert_int_equal(os_loops_create(os_sim_loops(bench->sim), "bank", &bench->loop), ERR_OK);
@@ -65,7 +53,7 @@ t_setup(void **state)
     memset(&bench, 0, sizeof(bench));
     assert_int_equal(os_sim_create(1, &bench.sim), ERR_OK);
     assert_int_equal(os_sim_disk_create(&disk, &bench.disk), ERR_OK);
-    bench.replies.post = replies_post;
+    bench.replies.post = os_post_now;
     t_open(&bench);
     *state = &bench;
     return 0;

@@ -4,9 +4,10 @@
 
 #include "base/arena.h"
 #include "base/assert.h"
+#include "trace/exposition.h"
 
-#include <inttypes.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #define INDEX_NAME     "index.html"
@@ -123,15 +124,15 @@ count_answer(unsigned status)
 void
 console_metrics_append(struct buf *out)
 {
-    buf_append_cstr(
-        out,
-        "# HELP tael_console_answers_total Answers of the console: its files, by status.\n"
-        "# TYPE tael_console_answers_total counter\n");
+    static const char name[] = "tael_console_answers_total";
+    trace_exposition_head(out, name, "counter", "Answers of the console: its files, by status.");
     for (size_t i = 0; i < COUNT(statuses); i++) {
-        buf_append_format(
+        char status[12];
+        (void)snprintf(status, sizeof(status), "%u", statuses[i]);
+        trace_exposition_value(
             out,
-            "tael_console_answers_total{status=\"%u\"} %" PRIu64 "\n",
-            statuses[i],
+            name,
+            TRACE_LABELS("status", status),
             atomic_load_explicit(&answered[i], memory_order_relaxed));
     }
 }

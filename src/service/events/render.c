@@ -44,13 +44,7 @@ events_endpoint_render(struct resource_render *render, const void *document)
 void
 events_deleted_endpoint_render(struct resource_render *render, const void *document)
 {
-    const struct events_deleted_endpoint *endpoint = document;
-    struct json_writer *json = resource_render_json(render);
-    json_object_begin(json);
-    json_member_text(json, "id", endpoint->header.id);
-    json_member_cstr(json, "object", events_deleted_endpoint_type.object);
-    json_member_bool(json, "deleted", true);
-    json_object_end(json);
+    resource_render_deleted(render, &events_deleted_endpoint_type, document);
 }
 
 /* What is sent in every attempt; null when the event's time is over. */

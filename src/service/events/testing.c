@@ -3,6 +3,7 @@
 #include "base/list.h"
 #include "resource/merchants.h"
 #include "resource/object.h"
+#include "resource_testing.h"
 #include "trace/log.h"
 
 #include <jansson.h>
@@ -126,20 +127,13 @@ f_maintain(struct document_store *store)
 static void
 documents_open(struct t_world *world)
 {
-    const struct document_kind *kinds[32];
-    char message[DOCUMENT_MESSAGE_SIZE];
+    const struct document_kind *kinds[16];
     uint32_t count = 0;
-    for (uint32_t i = 0; i < resource_kind_count; i++) {
-        kinds[count++] = resource_kinds[i];
-    }
-    for (uint32_t i = 0; i < events_kind_count; i++) {
-        kinds[count++] = events_kinds[i];
+    for (; count < events_kind_count; count++) {
+        kinds[count] = events_kinds[count];
     }
     kinds[count++] = &t_thing_kind;
-    err_t result = document_store_open(world->database, kinds, count, &world->documents, message);
-    if (result != ERR_OK) {
-        fail_msg("%s", message);
-    }
+    world->documents = t_documents_open(world->database, kinds, count);
     failing_ops = (struct document_store_ops){
         .begin = f_begin,
         .apply = f_apply,
@@ -262,43 +256,6 @@ t_host(struct t_world *world, const char *name)
 
 /* ------------------------------------------------------------------------------------ the world */
 
-static void
-replies_post(struct os_executor *executor, struct os_task *first, struct os_task *last)
-{
-    (void)executor;
-    (void)last;
-    while (first != NULL) {
-        struct os_task *next = first->next;
-        first->run(first);
-        first = next;
-    }
-}
-
-static void
-tokenize(struct port_vault *vault, struct port_vault_tokenize *request)
-{
-    (void)vault;
-    (void)request;
-    fail();
-}
-
-static struct port_vault no_vault = {.tokenize = tokenize};
-
-static void
-no_log(
-    void *context,
-    const char *request_id,
-    const struct trace_context *trace,
-    err_t code,
-    const char *what)
-{
-    (void)trace;
-    (void)context;
-    (void)request_id;
-    (void)code;
-    (void)what;
-}
-
 void
 t_open(struct t_world *world)
 {
@@ -306,23 +263,8 @@ t_open(struct t_world *world)
     assert_int_equal(os_loops_create(os_sim_loops(world->sim), "api", &world->loop), ERR_OK);
     assert_int_equal(os_loops_create(os_sim_loops(world->sim), "sync", &world->sync_loop), ERR_OK);
     documents_open(world);
-    const struct resource_parts parts = {
-        .loop = world->loop,
-        .sync_loop = world->sync_loop,
-        .clock = os_sim_clock(world->sim),
-        .entropy = os_sim_entropy(world->sim),
-        .documents = &world->failing,
-        .vault = &no_vault,
-        .settings =
-            {
-                .rate_per_key = 1000000,
-                .lock_wait_ns = 5 * OS_NS_PER_S,
-                .lock_waiters_max = 100,
-                .operations_max = 1000,
-                .idempotency_keep_ns = 24 * 3600 * OS_NS_PER_S,
-            },
-        .log = no_log,
-    };
+    struct resource_parts parts = t_runtime_parts(world->sim, world->loop, &world->failing);
+    parts.sync_loop = world->sync_loop;
     assert_int_equal(resource_runtime_create(&parts, &world->runtime), ERR_OK);
     const struct events_parts service = {
         .runtime = world->runtime,
@@ -379,7 +321,7 @@ t_setup(void **state)
     (void)snprintf(world->database, sizeof(world->database), "sqlite:%s/d.db", world->folder);
     world->http.send = http_send;
     list_init(&world->flights);
-    world->replies.post = replies_post;
+    world->replies.post = os_post_now;
     world->settings = events_settings_default();
     world->log = calloc(1, sizeof(*world->log));
     assert_non_null(world->log);

@@ -38,13 +38,6 @@ is_durable(struct resource_op *op)
     resource_finish(op);
 }
 
-static bool
-take_first(void *context, void *document)
-{
-    *(struct mobile_code **)context = document;
-    return false;
-}
-
 static err_t
 find(struct resource_op *op, struct span digits, struct mobile_code **ret_code)
 {
@@ -52,13 +45,10 @@ find(struct resource_op *op, struct span digits, struct mobile_code **ret_code)
     if (hash.size == 0) {
         return ERR_FULL;
     }
-    struct document_query query = {
-        .range_column = UINT32_MAX,
-        .filters = {{.column = MOBILE_CODE_HASH, .value.text = hash}},
-        .filter_count = 1,
-        .limit = 1,
-    };
-    return resource_find(op, &mobile_code_type, &query, take_first, ret_code);
+    void *code;
+    TRY(resource_find_first(op, &mobile_code_type, MOBILE_CODE_HASH, hash, &code));
+    *ret_code = code;
+    return ERR_OK;
 }
 
 static enum port_mobile_outcome

@@ -5,6 +5,7 @@
 #include "os/sim.h"
 #include "resource/merchants.h"
 #include "resource/object.h"
+#include "resource_testing.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -63,37 +64,11 @@ commit(struct document_store *store)
 }
 
 static void
-no_log(
-    void *context,
-    const char *request_id,
-    const struct trace_context *trace,
-    err_t code,
-    const char *what)
-{
-    (void)trace;
-    (void)context;
-    (void)request_id;
-    (void)code;
-    (void)what;
-}
-
-static void
 documents_open(struct t_world *world)
 {
-    const struct document_kind *kinds[16];
-    char message[DOCUMENT_MESSAGE_SIZE];
     char url[96];
-    uint32_t count = 0;
-    for (; count < resource_kind_count; count++) {
-        kinds[count] = resource_kinds[count];
-    }
-    for (uint32_t i = 0; i < mobile_kind_count; i++) {
-        kinds[count++] = mobile_kinds[i];
-    }
     (void)snprintf(url, sizeof(url), "sqlite:%s/d.db", world->folder);
-    if (document_store_open(url, kinds, count, &world->documents, message) != ERR_OK) {
-        fail_msg("%s", message);
-    }
+    world->documents = t_documents_open(url, mobile_kinds, mobile_kind_count);
     world->real_ops = world->documents->ops;
     world->ops = *world->real_ops;
     world->ops.commit = commit;
@@ -103,21 +78,8 @@ documents_open(struct t_world *world)
 static void
 service_open(struct t_world *world)
 {
-    const struct resource_parts runtime = {
-        .loop = world->loop,
-        .clock = os_sim_clock(world->sim),
-        .entropy = os_sim_entropy(world->sim),
-        .documents = world->documents,
-        .settings =
-            {
-                .rate_per_key = 1000,
-                .lock_wait_ns = 5 * OS_NS_PER_S,
-                .lock_waiters_max = 100,
-                .operations_max = world->operations_max,
-                .idempotency_keep_ns = 24 * 3600 * OS_NS_PER_S,
-            },
-        .log = no_log,
-    };
+    struct resource_parts runtime = t_runtime_parts(world->sim, world->loop, world->documents);
+    runtime.settings.operations_max = world->operations_max;
     struct mobile_parts parts = {
         .loop = world->loop,
         .clock = os_sim_clock(world->sim),

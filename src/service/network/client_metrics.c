@@ -3,6 +3,9 @@
 
 #include "base/assert.h"
 #include "client_private.h"
+#include "trace/exposition.h"
+
+#include <stdio.h>
 
 static const uint16_t types[NETWORK_TYPES] = {100, 200, 220, 420, 600, 620, 800};
 
@@ -31,11 +34,24 @@ network_client_signed_on(const struct network_client *client)
 }
 
 static void
-metric(struct buf *out, const char *name, const char *kind, const char *help, uint64_t value)
+append_requests(const struct network_client *client, struct buf *out)
 {
-    buf_append_format(out, "# HELP %s %s\n# TYPE %s %s\n%s ", name, help, name, kind, name);
-    buf_append_u64(out, value);
-    buf_append_byte(out, '\n');
+    static const char name[] = "tael_network_requests_total";
+    trace_exposition_head(out, name, "counter", "Requests by message type and response code.");
+    for (size_t t = 0; t < NETWORK_TYPES; t++) {
+        char type[8];
+        (void)snprintf(type, sizeof(type), "%04u", (unsigned)types[t]);
+        for (size_t c = 0; c <= NETWORK_CODES_MAX; c++) {
+            uint64_t count = atomic_load(&client->answers[t][c]);
+            const struct network_code *code = network_code_at(c);
+            const char *text = code == NULL ? "none" : code->code;
+            text = text[0] == '\0' ? "other" : text;
+            if (count > 0) {
+                trace_exposition_value(
+                    out, name, TRACE_LABELS("type", type, "response", text), count);
+            }
+        }
+    }
 }
 
 void
@@ -88,26 +104,7 @@ network_client_metrics(const struct network_client *client, struct buf *out)
     };
 
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-        metric(out, all[i].name, all[i].kind, all[i].help, all[i].value);
+        trace_exposition_single(out, all[i].name, all[i].kind, all[i].help, all[i].value);
     }
-    buf_append_cstr(
-        out,
-        "# HELP tael_network_requests_total Requests by message type and response code.\n"
-        "# TYPE tael_network_requests_total counter\n");
-    for (size_t t = 0; t < NETWORK_TYPES; t++) {
-        for (size_t c = 0; c <= NETWORK_CODES_MAX; c++) {
-            uint64_t count = atomic_load(&client->answers[t][c]);
-            const struct network_code *code = network_code_at(c);
-            const char *text = code == NULL ? "none" : code->code;
-            if (count > 0) {
-                buf_append_format(
-                    out,
-                    "tael_network_requests_total{type=\"%04u\",response=\"%s\"} ",
-                    (unsigned)types[t],
-                    text[0] == '\0' ? "other" : text);
-                buf_append_u64(out, count);
-                buf_append_byte(out, '\n');
-            }
-        }
-    }
+    append_requests(client, out);
 }

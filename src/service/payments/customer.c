@@ -195,32 +195,20 @@ payments_customer_update(struct resource_op *op)
     resource_lock(op, resource_op_capture(op, 0), update_locked);
 }
 
-/* Detaches what is attached, so that no saved card outlives its owner. */
-static bool
-collect(void *context, void *document)
-{
-    struct payments_method **next = context;
-    struct payments_method *method = document;
-    payments_method_detached(method);
-    *next = method;
-    return false; /* one at a time: saving while reading would disturb the reading */
-}
-
+/* Detaches what is attached, so that no saved card outlives its owner. One at a time: saving while
+ * reading would disturb the reading. */
 static err_t
 detach_all(struct resource_op *op, struct span customer)
 {
     for (;;) {
-        struct payments_method *method = NULL;
-        struct document_query query = {
-            .filters = {{.column = PAYMENTS_METHOD_CUSTOMER, .value = {.text = customer}}},
-            .filter_count = 1,
-            .range_column = UINT32_MAX,
-            .limit = 1,
-        };
-        TRY(resource_find(op, &payments_method_type, &query, collect, &method));
+        void *found;
+        TRY(resource_find_first(
+            op, &payments_method_type, PAYMENTS_METHOD_CUSTOMER, customer, &found));
+        struct payments_method *method = found;
         if (method == NULL) {
             return ERR_OK;
         }
+        payments_method_detached(method);
         TRY(resource_save(op, &payments_method_type, method));
         TRY(resource_emit(
             op, "payment_method.detached", &payments_method_type, method, SPAN_EMPTY));

@@ -326,13 +326,7 @@ payments_customer_render(struct resource_render *render, const void *document)
 void
 payments_deleted_customer_render(struct resource_render *render, const void *document)
 {
-    const struct payments_deleted_customer *customer = document;
-    struct json_writer *json = resource_render_json(render);
-    json_object_begin(json);
-    json_member_text(json, "id", customer->header.id);
-    json_member_cstr(json, "object", "customer");
-    json_member_bool(json, "deleted", true);
-    json_object_end(json);
+    resource_render_deleted(render, &payments_deleted_customer_type, document);
 }
 
 /* A line's source says what it is by how it begins. */

@@ -18,6 +18,7 @@
 
 #include "resource/event.h"
 #include "resource/merchants.h"
+#include "resource_testing.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -217,16 +218,6 @@ failing_commit(struct document_store *store)
 }
 
 static void
-tokenize(struct port_vault *vault, struct port_vault_tokenize *request)
-{
-    (void)vault;
-    (void)request;
-    fail();
-}
-
-static struct port_vault no_vault = {.tokenize = tokenize};
-
-static void
 count_damaged(
     void *context,
     const char *request_id,
@@ -244,19 +235,13 @@ count_damaged(
 static void
 documents_open(struct t_world *world)
 {
-    const struct document_kind *kinds[32];
-    char message[DOCUMENT_MESSAGE_SIZE];
+    const struct document_kind *kinds[8];
     uint32_t count = 0;
-    for (uint32_t i = 0; i < resource_kind_count; i++) {
-        kinds[count++] = resource_kinds[i];
-    }
-    for (uint32_t i = 0; i < relay_kind_count; i++) {
-        kinds[count++] = relay_kinds[i];
+    for (; count < relay_kind_count; count++) {
+        kinds[count] = relay_kinds[count];
     }
     kinds[count++] = &thing_kind;
-    if (document_store_open(world->database, kinds, count, &world->documents, message) != ERR_OK) {
-        fail_msg("%s", message);
-    }
+    world->documents = t_documents_open(world->database, kinds, count);
     sqlite_ops = world->documents->ops;
     failing_ops = *sqlite_ops;
     failing_ops.commit = failing_commit;
@@ -268,23 +253,9 @@ open_all(struct t_world *world)
 {
     assert_int_equal(os_loops_create(os_sim_loops(world->sim), "api", &world->loop), ERR_OK);
     documents_open(world);
-    const struct resource_parts parts = {
-        .loop = world->loop,
-        .clock = os_sim_clock(world->sim),
-        .entropy = os_sim_entropy(world->sim),
-        .documents = world->documents,
-        .vault = &no_vault,
-        .settings =
-            {
-                .rate_per_key = 1000000,
-                .lock_wait_ns = 5 * OS_NS_PER_S,
-                .lock_waiters_max = 100,
-                .operations_max = 1000,
-                .idempotency_keep_ns = 24 * 3600 * OS_NS_PER_S,
-            },
-        .log = count_damaged,
-        .log_context = world,
-    };
+    struct resource_parts parts = t_runtime_parts(world->sim, world->loop, world->documents);
+    parts.log = count_damaged;
+    parts.log_context = world;
     assert_int_equal(resource_runtime_create(&parts, &world->runtime), ERR_OK);
     const struct relay_parts relay = {
         .runtime = world->runtime,

@@ -4,6 +4,7 @@
 
 #include "os/sim.h"
 #include "resource/merchants.h"
+#include "resource_testing.h"
 #include "json/json_in.h"
 
 #include <setjmp.h>
@@ -83,49 +84,11 @@ commit(struct document_store *store)
 }
 
 static void
-no_log(
-    void *context,
-    const char *request_id,
-    const struct trace_context *trace,
-    err_t code,
-    const char *what)
-{
-    (void)context;
-    (void)request_id;
-    (void)trace;
-    (void)code;
-    (void)what;
-}
-
-static void
-replies_post(struct os_executor *executor, struct os_task *first, struct os_task *last)
-{
-    (void)executor;
-    (void)last;
-    while (first != NULL) {
-        struct os_task *next = first->next;
-        first->run(first);
-        first = next;
-    }
-}
-
-static void
 documents_open(struct t_world *world)
 {
-    const struct document_kind *kinds[16];
-    char message[DOCUMENT_MESSAGE_SIZE];
     char url[96];
-    uint32_t count = 0;
-    for (; count < resource_kind_count; count++) {
-        kinds[count] = resource_kinds[count];
-    }
-    for (uint32_t i = 0; i < requests_kind_count; i++) {
-        kinds[count++] = requests_kinds[i];
-    }
     (void)snprintf(url, sizeof(url), "sqlite:%s/d.db", world->folder);
-    if (document_store_open(url, kinds, count, &world->documents, message) != ERR_OK) {
-        fail_msg("%s", message);
-    }
+    world->documents = t_documents_open(url, requests_kinds, requests_kind_count);
     world->real_ops = world->documents->ops;
     world->ops = *world->real_ops;
     world->ops.commit = commit;
@@ -137,21 +100,8 @@ process_open(struct t_world *world)
 {
     assert_int_equal(os_loops_create(os_sim_loops(world->sim), "api", &world->loop), ERR_OK);
     documents_open(world);
-    const struct resource_parts runtime = {
-        .loop = world->loop,
-        .clock = os_sim_clock(world->sim),
-        .entropy = os_sim_entropy(world->sim),
-        .documents = world->documents,
-        .settings =
-            {
-                .rate_per_key = 1000000,
-                .lock_wait_ns = 5 * OS_NS_PER_S,
-                .lock_waiters_max = 100,
-                .operations_max = 1000,
-                .idempotency_keep_ns = 24 * 3600 * OS_NS_PER_S,
-            },
-        .log = no_log,
-    };
+    const struct resource_parts runtime =
+        t_runtime_parts(world->sim, world->loop, world->documents);
     struct requests_parts parts = {
         .loop = world->loop,
         .clock = os_sim_clock(world->sim),
@@ -182,7 +132,7 @@ setup(void **state)
     struct t_world *world = calloc(1, sizeof(*world));
     assert_non_null(world);
     the_world = world;
-    world->replies.post = replies_post;
+    world->replies.post = os_post_now;
     arena_init(&world->arena, 64U << 20);
     assert_int_equal(os_sim_create(1, &world->sim), ERR_OK);
     (void)snprintf(world->folder, sizeof(world->folder), "/tmp/requests_test_XXXXXX");

@@ -14,4 +14,9 @@
 MUST_USE err_t ip_parse(struct span text, uint8_t ret_ip[16]);
 bool ip_is_v4(const uint8_t ip[16]);
 
+/* "HOST:PORT" or "[V6]:PORT" apart: the host is a part of `text`, not empty, without the brackets;
+ * what it may consist of is for the caller to say. A port is of 0 to 65535. False: it is neither.
+ * Any thread. */
+bool ip_port_split(struct span text, struct span *ret_host, uint16_t *ret_port);
+
 #endif

@@ -121,8 +121,16 @@ MUST_USE err_t resource_find(
     resource_each each,
     void *context);
 
-/* The same for who has to get past a row that is none of the type (its body is damaged): `damaged`
- * is told its id, in its place of the order. NULL: it ends the visit with ERR_CORRUPT. */
+/* The first whose text column has this value; *ret_document is NULL if there is none. */
+MUST_USE err_t resource_find_first(
+    struct resource_op *op,
+    const struct resource_type *type,
+    uint32_t column,
+    struct span value,
+    void **ret_document);
+
+/* As resource_find, for who has to get past a row that is none of the type (its body is damaged):
+ * `damaged` is told its id, in its place of the order. NULL: it ends the visit with ERR_CORRUPT. */
 struct resource_visitor {
     resource_each each;
     void (*damaged)(void *context, struct span id);
@@ -216,6 +224,9 @@ struct resource_expand *resource_render_enter(struct resource_render *render, co
 void resource_render_leave(struct resource_render *render, struct resource_expand *outer);
 /* Writes the head that every object has: id, object, created, livemode. */
 void resource_render_header(
+    struct resource_render *render, const struct resource_type *type, const void *document);
+/* The whole of what is left of one that was deleted: id, object, deleted. */
+void resource_render_deleted(
     struct resource_render *render, const struct resource_type *type, const void *document);
 /* Something that the object shows could not be read: the rendering fails, if this is an error. */
 void resource_render_note(struct resource_render *render, err_t error);

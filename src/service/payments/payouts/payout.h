@@ -88,11 +88,16 @@ void payments_payout_drive(struct resource_op *op, struct span id);
 /* The money is held: the line in the balance, and when the bank is to be asked. The caller saves
  * the payout. */
 MUST_USE err_t payments_payout_line_of_hold(struct payments_payout_flow *flow);
+/* The day after: banks take a night. */
+int64_t payments_payout_arrival(int64_t now_s);
+
+/* --- payout_read.c --- */
+
+/* The parameters of a new one, into `payout`; false if answered. */
+bool payments_payout_read(struct resource_op *op, struct payments_payout *payout);
 /* What banks pay is a multiple of it, in the API's units. As Stripe's: what has two decimals in
  * payments may have none at banks. */
 int64_t payments_payout_coin(const struct currency *currency);
-/* The day after: banks take a night. */
-int64_t payments_payout_arrival(int64_t now_s);
 
 /* --- payout_schedule.c: payouts that nobody asks for --- */
 

@@ -120,34 +120,20 @@ payments_risk_rule_render(struct resource_render *render, const void *document)
     json_object_end(json);
 }
 
-static void
-render_deleted(struct resource_render *render, const struct resource_type *type, struct span id)
-{
-    struct json_writer *json = resource_render_json(render);
-    json_object_begin(json);
-    json_member_text(json, "id", id);
-    json_member_cstr(json, "object", type->object);
-    json_member_bool(json, "deleted", true);
-    json_object_end(json);
-}
-
 void
 payments_deleted_value_list_render(struct resource_render *render, const void *document)
 {
-    const struct payments_value_list *list = document;
-    render_deleted(render, &payments_value_list_type, list->header.id);
+    resource_render_deleted(render, &payments_deleted_value_list_type, document);
 }
 
 void
 payments_deleted_value_item_render(struct resource_render *render, const void *document)
 {
-    const struct payments_value_item *item = document;
-    render_deleted(render, &payments_value_item_type, item->header.id);
+    resource_render_deleted(render, &payments_deleted_value_item_type, document);
 }
 
 void
 payments_deleted_risk_rule_render(struct resource_render *render, const void *document)
 {
-    const struct payments_risk_rule *rule = document;
-    render_deleted(render, &payments_risk_rule_type, rule->header.id);
+    resource_render_deleted(render, &payments_deleted_risk_rule_type, document);
 }

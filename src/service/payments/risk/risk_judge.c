@@ -29,15 +29,6 @@ struct judge {
 /* ------------------------------------------------------------------------------------- lists ---
  */
 
-static bool
-note_found(void *context, void *document)
-{
-    bool *found = context;
-    (void)document;
-    *found = true;
-    return false;
-}
-
 static err_t
 look_up(
     struct judge *judge,
@@ -55,13 +46,11 @@ look_up(
     if (value.size == 0 || entry.size == 0) {
         return ERR_FULL;
     }
-    const struct document_query query = {
-        .filters = {{.column = PAYMENTS_VALUE_ITEM_ENTRY, .value = {.text = entry}}},
-        .filter_count = 1,
-        .range_column = UINT32_MAX,
-        .limit = 1,
-    };
-    return resource_find(op, &payments_value_item_type, &query, note_found, ret_listed);
+    void *item;
+    TRY(resource_find_first(
+        op, &payments_value_item_type, PAYMENTS_VALUE_ITEM_ENTRY, entry, &item));
+    *ret_listed = item != NULL;
+    return ERR_OK;
 }
 
 static bool

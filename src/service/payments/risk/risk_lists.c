@@ -23,38 +23,13 @@ payments_risk_entry(struct resource_op *op, struct span list, struct span value)
 /* ----------------------------------------------------------------------------------- finding ---
  */
 
-static bool
-take_first(void *context, void *document)
-{
-    void **found = context;
-    *found = document;
-    return false;
-}
-
-static err_t
-find_first(
-    struct resource_op *op,
-    const struct resource_type *type,
-    uint32_t column,
-    struct span value,
-    void **ret_found)
-{
-    const struct document_query query = {
-        .filters = {{.column = column, .value = {.text = value}}},
-        .filter_count = 1,
-        .range_column = UINT32_MAX,
-        .limit = 1,
-    };
-    *ret_found = NULL;
-    return resource_find(op, type, &query, take_first, ret_found);
-}
-
 err_t
 payments_value_list_find(
     struct resource_op *op, struct span alias, struct payments_value_list **ret_list)
 {
     void *found;
-    TRY(find_first(op, &payments_value_list_type, PAYMENTS_VALUE_LIST_ALIAS, alias, &found));
+    TRY(resource_find_first(
+        op, &payments_value_list_type, PAYMENTS_VALUE_LIST_ALIAS, alias, &found));
     *ret_list = found;
     return ERR_OK;
 }
@@ -431,8 +406,8 @@ takes(struct resource_op *op, const struct payments_value_list *list, struct spa
             op, NULL, "value_list", "A list has at most %d values.", PAYMENTS_RISK_VALUES_MAX);
         return false;
     }
-    err_t error =
-        find_first(op, &payments_value_item_type, PAYMENTS_VALUE_ITEM_ENTRY, entry, &found);
+    err_t error = resource_find_first(
+        op, &payments_value_item_type, PAYMENTS_VALUE_ITEM_ENTRY, entry, &found);
     if (error != ERR_OK) {
         resource_internal(op, error, "value list item");
         return false;
