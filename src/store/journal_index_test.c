@@ -703,7 +703,7 @@ are_alike(const char *run, const char *other)
     memcpy(&a, run, sizeof(a));
     memcpy(&b, other, sizeof(b));
     return a.checksum != b.checksum && a.count == b.count && a.level == b.level &&
-           a.bits == b.bits && a.piece == b.piece;
+           a.bits == b.bits && a.piece == b.piece && a.filter_words == b.filter_words;
 }
 
 /* Puts a sound run of the other world into the place of one with its number; false if there is none
