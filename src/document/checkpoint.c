@@ -44,8 +44,10 @@ sync_tables(struct document_checkpoint *checkpoint)
     checkpoint->sync_failed = checkpoint->sync_failed || code != SQLITE_OK;
 }
 
-/* A page is about to be moved. */
-static void
+/* A page is about to be moved; false: it must not be. What was moved may not be on the disk, and a
+ * later sync that succeeds says nothing of it: all of it would count as moved, and the owner would
+ * begin the log anew over it. */
+static bool
 page_is_read(void *context)
 {
     struct document_checkpoint *checkpoint = context;
@@ -53,6 +55,7 @@ page_is_read(void *context)
         sync_tables(checkpoint);
     }
     checkpoint->unsynced++;
+    return !checkpoint->sync_failed;
 }
 
 static void

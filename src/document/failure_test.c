@@ -37,6 +37,8 @@ static struct {
     _Atomic uint32_t table_writes;
     _Atomic bool table_syncs_fail; /* and the bytes do not reach the disk */
     _Atomic uint32_t table_syncs;
+    _Atomic uint32_t
+        table_sync_that_fails; /* counted as table_syncs, and told once only; 0: none */
 } shim;
 
 static sqlite3_file *
@@ -82,8 +84,9 @@ static int
 file_sync(sqlite3_file *file, int flags)
 {
     if (!((struct t_file *)(void *)file)->log) {
-        atomic_fetch_add(&shim.table_syncs, 1);
-        return atomic_load(&shim.table_syncs_fail)
+        uint32_t number = atomic_fetch_add(&shim.table_syncs, 1) + 1;
+        return atomic_load(&shim.table_syncs_fail) ||
+                       number == atomic_load(&shim.table_sync_that_fails)
                    ? SQLITE_IOERR_FSYNC
                    : real_of(file)->pMethods->xSync(real_of(file), flags);
     }
@@ -228,11 +231,12 @@ static int
 t_teardown(void **state)
 {
     struct t_store *t = *state;
-    static const char *const names[] = {"d.db", "d.db-wal", "c.db", "c.db-wal"};
+    static const char *const names[] = {"d.db", "d.db-wal", "d.db-shm", "c.db", "c.db-wal", "o.db"};
     shim.syncs_fail = 0;
     shim.full = false;
     atomic_store(&shim.tables_fail, false);
     atomic_store(&shim.table_syncs_fail, false);
+    atomic_store(&shim.table_sync_that_fails, 0);
     t->documents->ops->close(t->documents);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         char path[96];
@@ -285,19 +289,25 @@ t_copy(const char *folder, const char *from, const char *to)
     assert_int_equal(fclose(out), 0);
 }
 
-/* What a start after a crash at this moment would find. */
 static void
-t_expect_after_crash(struct t_store *t, const char *id, bool there)
+t_expect_in_copy(struct t_store *t, const char *id, bool there)
 {
     char url[96];
     char message[DOCUMENT_MESSAGE_SIZE];
     struct document_store *copy;
-    t_copy(t->folder, "d.db", "c.db");
-    t_copy(t->folder, "d.db-wal", "c.db-wal");
     (void)snprintf(url, sizeof(url), "sqlite:%s/c.db", t->folder);
     assert_int_equal(document_store_open(url, kinds, 1, &copy, message), ERR_OK);
     assert_int_equal(t_there(t, copy, id), there);
     copy->ops->close(copy);
+}
+
+/* What a start after a crash at this moment would find. */
+static void
+t_expect_after_crash(struct t_store *t, const char *id, bool there)
+{
+    t_copy(t->folder, "d.db", "c.db");
+    t_copy(t->folder, "d.db-wal", "c.db-wal");
+    t_expect_in_copy(t, id, there);
 }
 
 static void
@@ -540,6 +550,32 @@ tables_that_cannot_be_synced_keep_the_log_of_a_store_that_closes(void **state)
     assert_true(t_there(t, t->documents, "a4"));
 }
 
+/* One piece is not known to be on the disk, all later ones are: the log stays as it is, also for
+ * who writes before anybody has heard of it. */
+static void
+a_piece_that_cannot_be_synced_keeps_the_log(void **state) /* DOCUMENT-5 */
+{
+    struct t_store *t = *state;
+    struct document_sqlite *sqlite = document_sqlite_of(t->documents);
+    sqlite->log_pages_due = 50;
+    for (int i = 0; i < 4; i++) {
+        t_write_many(t, (char)('a' + i)); /* several pieces */
+    }
+    t_copy(t->folder, "d.db", "o.db"); /* what the disk has, if nothing of them gets there */
+    atomic_store(&shim.table_sync_that_fails, atomic_load(&shim.table_syncs) + 1);
+    t->documents->ops->maintain(t->documents);
+    while (atomic_load(&sqlite->checkpoint.state) != DOCUMENT_CHECKPOINT_NEARLY) {
+        (void)usleep(200);
+    }
+    t_write_many(t, 'y');
+    t_copy(t->folder, "o.db", "c.db");
+    t_copy(t->folder, "d.db-wal", "c.db-wal");
+    t_expect_in_copy(t, "a0", true);
+    t_expect_in_copy(t, "y4", true);
+    t->documents->ops->maintain(t->documents);
+    assert_int_equal(t_write(t, "more"), ERR_IO);
+}
+
 static void
 a_failure_to_apply_is_settled_durably(void **state)
 {
@@ -584,6 +620,7 @@ main(void)
         T(the_tables_are_synced_in_pieces),
         T(tables_that_cannot_be_synced_end_the_store),
         T(tables_that_cannot_be_synced_keep_the_log_of_a_store_that_closes),
+        T(a_piece_that_cannot_be_synced_keeps_the_log),
         T(a_failure_to_apply_is_settled_durably),
     };
     return cmocka_run_group_tests_name("document failure", tests, NULL, NULL);

@@ -28,7 +28,7 @@ struct log_file {
     const char *name;            /* SQLite's, as long as the file is open */
     bool defer;                  /* the sync of a commit is not ours */
     bool header_written;         /* since the last sync */
-    void (*read)(void *context); /* told of each page that is read; NULL: nobody */
+    bool (*read)(void *context); /* asked before each page that is read; NULL: nobody */
     void *read_context;
 };
 
@@ -87,8 +87,8 @@ log_read(sqlite3_file *file, void *out, int size, sqlite3_int64 offset)
     if (code != SQLITE_OK) {
         return code;
     }
-    if (log->read != NULL) {
-        log->read(log->read_context);
+    if (log->read != NULL && !log->read(log->read_context)) {
+        return SQLITE_IOERR_FSYNC;
     }
     return real_of(file)->pMethods->xRead(real_of(file), out, size, offset);
 }
@@ -231,7 +231,7 @@ document_log_defer(sqlite3_file *file, bool on)
 }
 
 void
-document_log_watch(sqlite3_file *file, void (*read)(void *context), void *context)
+document_log_watch(sqlite3_file *file, bool (*read)(void *context), void *context)
 {
     ASSERT(file->pMethods == &log_methods);
     log_of(file)->read = read;

@@ -156,8 +156,9 @@ const char *document_log_vfs(void);
 void document_log_defer(sqlite3_file *file, bool on);
 /* The file's name, for opening it once more. */
 const char *document_log_name(sqlite3_file *file);
-/* From now on `read` is called before each page that this connection reads from the log. */
-void document_log_watch(sqlite3_file *file, void (*read)(void *context), void *context);
+/* From now on `read` is asked before each page that this connection reads from the log; if it says
+ * false the page is not read, and what needs it fails as a failed sync does. */
+void document_log_watch(sqlite3_file *file, bool (*read)(void *context), void *context);
 
 /* list.c */
 err_t document_sqlite_list(

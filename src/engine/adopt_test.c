@@ -424,6 +424,8 @@ setting(const char *name, uint64_t otherwise)
     return text != NULL ? strtoull(text, NULL, 10) : otherwise;
 }
 
+/* SNAPSHOT-3, SNAPSHOT-4, SNAPSHOT-8: what a snapshot lacks or has too much of makes two loads
+ * differ. */
 static void
 snapshots_have_what_was_adopted(void **state)
 {

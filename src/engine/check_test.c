@@ -183,8 +183,8 @@ finds_every_flipped_bit(void **state)
     t_journal_destroy(journal);
 }
 
-/* A start refuses damage below what is known to be synced, in the newest segment too, unless it is
- * in the very last frame. */
+/* STORE-4: a start refuses damage below what is known to be synced, in the newest segment too,
+ * unless it is in the very last frame. */
 static void
 start_refuses_damage(void **state)
 {
@@ -249,8 +249,8 @@ finds_wrong_files(void **state)
     t_journal_destroy(journal);
 }
 
-/* What a torn write left far behind the last frame is reported, and cleared by the next start, so
- * that it cannot be taken for damage once the segment is closed. */
+/* STORE-4: what a torn write left far behind the last frame is reported, and cleared by the next
+ * start, so that it cannot be taken for damage once the segment is closed. */
 static void
 torn_tail_is_cleared(void **state)
 {

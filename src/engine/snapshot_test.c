@@ -484,6 +484,7 @@ journal_cut(struct world *w)
     return true;
 }
 
+/* SNAPSHOT-5. */
 static void
 cut_journals_are_refused(void **state)
 {

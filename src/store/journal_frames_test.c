@@ -454,6 +454,7 @@ power_fails_everywhere(uint64_t segment_size, void (*work)(struct t_world *world
     assert_true(points > 10);
 }
 
+/* STORE-1, STORE-2, JOURNAL-5. */
 static void
 t_power_fails_with_frames_under_way(void **state)
 {

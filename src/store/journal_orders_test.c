@@ -468,7 +468,7 @@ damage_costs_no_answer(void **state)
     t_destroy(&t);
 }
 
-/* ORDER-1: no bit of a part can change without being found. */
+/* ORDER-1, ORDER-4: no bit of a part can change without being found. */
 static void
 every_bit_is_checked(void **state)
 {
