@@ -10,7 +10,7 @@ import pytest
 from kit import postgres
 from kit.client import Http
 from kit.needs import needs_postgres
-from kit.server import Server, wait_until
+from kit.server import Server, wait_until, within
 from kit.wallets import Wallets
 
 pytestmark = [pytest.mark.usefixtures("one_day"), needs_postgres]
@@ -75,6 +75,6 @@ def test_a_decline_that_was_not_stored_frees_its_amount_once(server):
     assert answer.status_code == 500, answer.text
     end = wait_until(lambda: ended(server), 30, "the end of the attempt")
     with contextlib.suppress(AssertionError):  # a second release would come behind the first
-        wait_until(lambda: limits(wallets, wallet) > before, 2)
+        within(lambda: limits(wallets, wallet) > before, 2, "a second release")
     wait_until(lambda: limits(wallets, wallet) == before, 10, "the release")
     assert end["decline_code"] == "insufficient_funds", "it says what the ledger said the first time"
