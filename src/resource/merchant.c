@@ -247,6 +247,8 @@ resource_op_merchant_closed(struct resource_op *op, bool *ret_closed)
 /* ----------------------------------------------------------------------- rows page by page */
 
 struct pages {
+    struct resource_runtime *runtime;
+    const struct resource_type *type;
     bool (*each)(void *context, void *document);
     void *context;
     struct span last;
@@ -262,7 +264,16 @@ page_row(void *context, void *document)
     return pages->each(pages->context, document);
 }
 
-/* All rows, or those that `filter` says, which may be NULL. */
+static void
+pass_row(void *context, struct span id)
+{
+    struct pages *pages = context;
+    pages->last = id;
+    pages->count++;
+    resource_row_note_damaged(pages->runtime, NULL, pages->type, id);
+}
+
+/* All rows that can be read, or those of them that `filter` says, which may be NULL. */
 static err_t
 each_row(
     struct resource_runtime *runtime,
@@ -271,7 +282,9 @@ each_row(
     bool (*each)(void *context, void *document),
     void *context)
 {
-    struct pages pages = {.each = each, .context = context};
+    struct pages pages = {.runtime = runtime, .type = type, .each = each, .context = context};
+    const struct resource_visitor visitor = {
+        .each = page_row, .damaged = pass_row, .context = &pages};
     struct arena arena;
     char last[ID_TEXT_SIZE] = "";
     err_t result;
@@ -288,7 +301,7 @@ each_row(
             query.filters[query.filter_count++] = *filter;
         }
         pages.count = 0;
-        result = resource_row_find(runtime, &arena, type, &query, page_row, &pages);
+        result = resource_row_visit(runtime, &arena, type, &query, &visitor);
         if (pages.count > 0) {
             resource_copy_id(last, pages.last);
         }

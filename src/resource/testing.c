@@ -553,7 +553,8 @@ t_damage(struct t_world *world, const char *table, const char *id)
 {
     struct document_store *store = world->store.real;
     const struct document_kind *kind = kind_of(table);
-    uint64_t scope = strcmp(table, "merchant") == 0 ? 0 : T_SCOPE;
+    bool is_own = strcmp(table, "thing") == 0 || strcmp(table, "event") == 0;
+    uint64_t scope = is_own ? T_SCOPE : 0;
     struct document_row row;
     struct arena arena;
     arena_init(&arena, 1U << 20);
