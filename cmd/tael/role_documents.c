@@ -21,13 +21,15 @@ node_documents_in_shards(const struct node *node)
 /* Of one database. In shards it is that of some merchants, while the others' work goes on; whether
  * the platform's can be reached is asked apart. */
 static bool
-is_unhealthy(const struct node *node, err_t code)
+is_unhealthy(const struct node *node, err_t code, const char *what)
 {
     /* Closed: the database's connection, or that of another service. */
     bool closed = code == ERR_CLOSED && node->documents->shared != NULL;
+    /* Of other work these two are what the ledger, or another service, said. */
+    bool commits = strcmp(what, "commit") == 0 || strcmp(what, "sync") == 0;
+    bool failed = code == ERR_DISK_FULL || code == ERR_OUTCOME_UNKNOWN;
     return !node_documents_in_shards(node) &&
-           (closed || code == ERR_DATABASE || code == ERR_DISK_FULL || code == ERR_IO ||
-            code == ERR_OUTCOME_UNKNOWN);
+           (closed || code == ERR_DATABASE || code == ERR_IO || (commits && failed));
 }
 
 static void
@@ -40,7 +42,7 @@ runtime_log(
 {
     struct node *node = context;
     char trace_id[TRACECONTEXT_TRACE_ID_SIZE + 1];
-    if (is_unhealthy(node, code)) {
+    if (is_unhealthy(node, code, what)) {
         atomic_store(&node->documents_failure, code);
         atomic_store(&node->documents_failed_ns, os_monotonic_ns(node->clock));
     }

@@ -73,7 +73,10 @@ ledger_role_healthy(const struct node *node, struct buf *why)
     ledger_engine_status(node->engine, &status);
     switch (status.health) {
     case LEDGER_ENGINE_RUNNING:
-        return true;
+        if (status.disk_is_full) {
+            buf_append_cstr(why, "the disk of the ledger is full");
+        }
+        return !status.disk_is_full;
     case LEDGER_ENGINE_RELOADING:
         buf_append_cstr(why, "the ledger is loading again");
         return false;

@@ -28,6 +28,7 @@ struct api {
     struct id_generator request_ids;
     char random[API_RANDOM_SIZE]; /* for request ids, from random_used on */
     size_t random_used;
+    bool addresses_doubted; /* once is told */
 };
 
 /* One request under way; lives in its exchange's arena. */

@@ -137,6 +137,26 @@ read_raw(struct api_request *request, struct resource_error *error)
            refuse(error, 503, SPAN("Out of memory for requests. Try again."));
 }
 
+/* The setting may be another one than the deployment: then all requests seem to come from the
+ * gateway, or from nowhere. Told once, by the first request that shows it. */
+static void
+doubt_addresses(struct api_request *request, const char *why)
+{
+    struct api *api = request->api;
+    if (api->addresses_doubted) {
+        return;
+    }
+    api->addresses_doubted = true;
+    TRACE_LOG(
+        api->parts.log,
+        TRACE_WARNING,
+        "api",
+        span_from_cstr(request->trace_id),
+        "client-address may be wrong: rules against fraud and the log of requests go by it",
+        trace_cstr("why", why),
+        trace_cstr("request", request->resource.request_id));
+}
+
 /* Who sends it, and with what: for those who look at requests later. */
 static void
 read_sender(struct api_request *request)
@@ -152,10 +172,16 @@ read_sender(struct api_request *request)
         break;
     case API_ADDRESS_PEER:
         resource->address = arena_copy(exchange->arena, api_peer_address(exchange, text));
+        if (http_head_has(exchange->head, HTTP_FIELD_X_FORWARDED_FOR)) {
+            doubt_addresses(request, "it is connection, and X-Forwarded-For came");
+        }
         break;
     case API_ADDRESS_FORWARDED:
         chain = http_head_value(exchange->head, HTTP_FIELD_X_FORWARDED_FOR);
         resource->address = span_trim(span_cut(&chain, ','));
+        if (resource->address.size == 0) {
+            doubt_addresses(request, "it is forwarded, and no X-Forwarded-For came");
+        }
         break;
     }
 }

@@ -10,11 +10,13 @@
 #include "page_cache.h"
 #include "sqlite.h"
 
+#include <signal.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -329,6 +331,32 @@ a_full_disk_loses_the_transaction_only(void **state)
     t_expect_after_crash(t, "after", true);
 }
 
+/* As a quota, which is none of SQLite's full disks. */
+static void
+a_log_that_may_not_grow_loses_the_transaction_only(void **state)
+{
+    struct t_store *t = *state;
+    char log[96];
+    struct stat found;
+    struct rlimit before;
+    (void)snprintf(log, sizeof(log), "%s/d.db-wal", t->folder);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(t_write(t, "before"), ERR_OK);
+    assert_int_equal(stat(log, &found), 0);
+    struct rlimit limit = before;
+    limit.rlim_cur = (rlim_t)found.st_size;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    err_t result = t_write(t, "lost");
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    (void)signal(SIGXFSZ, handler);
+    assert_int_equal(result, ERR_DISK_FULL);
+    assert_false(t_there(t, t->documents, "lost"));
+    assert_int_equal(t_write(t, "after"), ERR_OK);
+    t_expect_after_crash(t, "lost", false);
+    t_expect_after_crash(t, "after", true);
+}
+
 static void
 a_failed_sync_is_settled(void **state)
 {
@@ -611,6 +639,7 @@ main(void)
 #define T(test) cmocka_unit_test_setup_teardown(test, t_setup, t_teardown)
     const struct CMUnitTest tests[] = {
         T(a_full_disk_loses_the_transaction_only),
+        T(a_log_that_may_not_grow_loses_the_transaction_only),
         T(a_failed_sync_is_settled),
         T(what_cannot_be_settled_is_unknown_and_final),
         T(apply_leaves_the_sync_to_sync),

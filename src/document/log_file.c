@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,21 @@ real_of(sqlite3_file *file)
     return log_of(file)->real;
 }
 
+/* SQLite takes ENOSPC only for a full disk. A quota that is used up, and a file that may not grow,
+ * are no more of a failure: it goes on when there is room. */
+static int
+write_through(struct log_file *log, const void *data, int size, sqlite3_int64 offset)
+{
+    const sqlite3_io_methods *methods = log->real->pMethods;
+    int code = methods->xWrite(log->real, data, size, offset);
+    int number = 0;
+    if (code != SQLITE_IOERR_WRITE ||
+        methods->xFileControl(log->real, SQLITE_FCNTL_LAST_ERRNO, &number) != SQLITE_OK) {
+        return code;
+    }
+    return number == EDQUOT || number == EFBIG ? SQLITE_FULL : code;
+}
+
 static int
 flush(struct log_file *log)
 {
@@ -59,8 +75,7 @@ flush(struct log_file *log)
     log->size = 0;
     for (int at = 0; at < size; at += WRITE_MAX) {
         int part = size - at < WRITE_MAX ? size - at : WRITE_MAX;
-        int code =
-            log->real->pMethods->xWrite(log->real, log->gathered + at, part, log->offset + at);
+        int code = write_through(log, log->gathered + at, part, log->offset + at);
         if (code != SQLITE_OK) {
             return code;
         }
@@ -106,7 +121,7 @@ log_write(sqlite3_file *file, const void *data, int size, sqlite3_int64 offset)
         }
     }
     if (size > GATHER_SIZE) {
-        return log->real->pMethods->xWrite(log->real, data, size, offset);
+        return write_through(log, data, size, offset);
     }
     log->header_written = log->header_written || offset == 0;
     if (log->size == 0) {

@@ -21,6 +21,7 @@
  * page of its own; few are larger. */
 #define PAGE_SIZE "4096"
 #define CACHE_KIB "65536"
+#define PATH_SIZE 4096
 /* document_maintain moves the log into the tables when it has this many bytes. A page that many
  * commits have changed is moved once: the longer the log, the less is written, and the seldomer
  * there is somebody else at the disk; but a start after a crash reads all of it. */
@@ -235,6 +236,33 @@ open_private_file(const char *path, struct os_file **ret_file)
     return result == ERR_OK ? disk->ops->lock(disk, *ret_file) : result;
 }
 
+static uint64_t
+size_of(struct os_file *file)
+{
+    struct os_disk *disk = os_disk_real();
+    uint64_t size = 0;
+    return disk->ops->size(disk, file, &size) == ERR_OK ? size : 0;
+}
+
+/* SQLite would throw the log away, and all that is in it, and begin anew: a database has its first
+ * page before it has a log. */
+static bool
+has_only_its_log(const char *path, struct os_file *database)
+{
+    struct os_disk *disk = os_disk_real();
+    struct os_file *log;
+    char name[PATH_SIZE];
+    bool direct;
+    int length = snprintf(name, sizeof(name), "%s-wal", path);
+    if (size_of(database) > 0 || length < 0 || (size_t)length >= sizeof(name) ||
+        disk->ops->open(disk, name, OS_OPEN_READ, false, &log, &direct) != ERR_OK) {
+        return false;
+    }
+    bool has_log = size_of(log) > 0;
+    disk->ops->close(disk, log);
+    return has_log;
+}
+
 static err_t
 open_database(struct document_sqlite *sqlite, const char *path, char message[DOCUMENT_MESSAGE_SIZE])
 {
@@ -248,6 +276,13 @@ open_database(struct document_sqlite *sqlite, const char *path, char message[DOC
         if (result != ERR_OK) {
             (void)snprintf(message, DOCUMENT_MESSAGE_SIZE, "cannot create: %s", err_text(result));
             return result;
+        }
+        if (has_only_its_log(path, sqlite->file)) {
+            (void)snprintf(
+                message,
+                DOCUMENT_MESSAGE_SIZE,
+                "it is empty, or was not there, but its log (-wal) is: put the two back together");
+            return ERR_CORRUPT;
         }
     }
     int flags =

@@ -268,6 +268,34 @@ a_newer_layout_and_foreign_files_are_refused(void **state)
         ERR_NOT_FOUND);
 }
 
+/* SQLite takes it for a new one, and throws the log away. */
+static void
+a_log_without_its_database_is_refused(void **state)
+{
+    struct t_store *t = *state;
+    char log[160];
+    struct stat before, after;
+    t_fill(t);
+    (void)snprintf(log, sizeof(log), "%s-wal", t->file);
+    t_close(t);
+    if (stat(log, &before) != 0 || before.st_size == 0) {
+        FILE *file = fopen(log, "w");
+        assert_non_null(file);
+        assert_true(fputs("frames", file) >= 0);
+        assert_int_equal(fclose(file), 0);
+        assert_int_equal(stat(log, &before), 0);
+    }
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(round == 0 ? truncate(t->file, 0) : unlink(t->file), 0);
+        assert_int_equal(
+            document_store_open(t->url, t_kinds, 2, &t->documents, t->message), ERR_CORRUPT);
+        assert_non_null(strstr(t->message, t->file));
+        assert_non_null(strstr(t->message, "-wal"));
+        assert_int_equal(stat(log, &after), 0);
+        assert_int_equal(after.st_size, before.st_size);
+    }
+}
+
 static void
 the_file_is_private(void **state)
 {
@@ -428,6 +456,7 @@ main(void)
     };
     const struct CMUnitTest of_files[] = {
         T(a_newer_layout_and_foreign_files_are_refused),
+        T(a_log_without_its_database_is_refused),
         T(the_file_is_private),
         T(a_database_keeps_the_pages_that_it_was_made_with),
         T(a_second_process_is_told_that_it_is_locked),

@@ -202,9 +202,21 @@ group_send(struct ledger_engine *engine, struct engine_group *group)
 
 /* --- executing --- */
 
+/* Whether there is room is known by what asks for it. */
+static void
+note_room(struct ledger_engine *engine, const struct port_ledger_request *request)
+{
+    if (request->error == ERR_DISK_FULL) {
+        atomic_store(&engine->disk_full_ns, os_monotonic_ns(engine->settings.clock));
+    } else if (engine_trace_creates(request) && request->error == ERR_OK) {
+        atomic_store(&engine->disk_full_ns, 0);
+    }
+}
+
 static void
 count_request(struct ledger_engine *engine, const struct port_ledger_request *request)
 {
+    note_room(engine, request);
     if (request->error == ERR_FULL || request->error == ERR_DISK_FULL) {
         atomic_fetch_add(&engine->full, 1);
     } else if (engine_trace_creates(request)) {

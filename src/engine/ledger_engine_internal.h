@@ -75,6 +75,7 @@ struct ledger_engine {
     atomic_uint_least64_t reads;
     atomic_uint_least64_t busy;
     atomic_uint_least64_t full;
+    atomic_uint_least64_t disk_full_ns; /* monotonic, when it was found last; 0: it is not */
     atomic_uint_least64_t reloads;
     atomic_uint_least64_t clock_alarms;
     atomic_uint_least64_t load_ns; /* as the store's status says */

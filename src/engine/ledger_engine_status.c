@@ -46,6 +46,14 @@ engine_head_publish(struct ledger_engine *engine)
     atomic_store(&engine->has_head, true);
 }
 
+static bool
+disk_is_full(struct ledger_engine *engine)
+{
+    uint64_t found_ns = atomic_load(&engine->disk_full_ns);
+    return found_ns != 0 &&
+           os_monotonic_ns(engine->settings.clock) - found_ns < LEDGER_ENGINE_FULL_NS;
+}
+
 void
 ledger_engine_status(struct ledger_engine *engine, struct ledger_engine_status *ret_status)
 {
@@ -58,6 +66,7 @@ ledger_engine_status(struct ledger_engine *engine, struct ledger_engine_status *
         .reads = atomic_load(&engine->reads),
         .busy = atomic_load(&engine->busy),
         .full = atomic_load(&engine->full),
+        .disk_is_full = disk_is_full(engine),
         .reloads = atomic_load(&engine->reloads),
         .clock_alarms = atomic_load(&engine->clock_alarms),
         .accounts = atomic_load(&engine->accounts),

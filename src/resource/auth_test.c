@@ -156,6 +156,29 @@ note_key(void *context, const struct resource_key_info *key)
     keys->info[keys->count++] = *key;
 }
 
+/* It opens nothing any more, and hides no other one. */
+static void
+a_key_that_cannot_be_read_is_left_out(void **state)
+{
+    struct t_world *world = *state;
+    char key[RESOURCE_KEY_TEXT_SIZE];
+    char other[RESOURCE_KEY_TEXT_SIZE];
+    t_new_key(world, RESOURCE_KEY_RESTRICTED, false, "things:write", key);
+    t_new_key(world, RESOURCE_KEY_RESTRICTED, false, "things:write", other);
+    struct keys keys = {.count = 0};
+    assert_int_equal(resource_key_each(world->runtime, note_key, &keys), ERR_OK);
+    assert_int_equal(keys.count, 3);
+    t_damage(world, "api_key", keys.info[1].id);
+    t_restart(world);
+    struct keys left = {.count = 0};
+    assert_int_equal(resource_key_each(world->runtime, note_key, &left), ERR_OK);
+    assert_int_equal(left.count, 2);
+    assert_string_equal(left.info[1].id, keys.info[2].id);
+    assert_non_null(strstr(world->logged, keys.info[1].id));
+    assert_int_equal(t_call_with(world, T_CREATE, key, "name=a")->request.status, 500);
+    assert_int_equal(t_call_with(world, T_CREATE, other, "name=a")->request.status, 200);
+}
+
 static void
 keys_are_listed_and_revoked(void **state)
 {
@@ -340,6 +363,7 @@ main(void)
         T(live_keys_are_refused_while_a_rail_is_simulated),
         T(publishable_keys_reach_public_routes_only),
         T(restricted_keys_have_what_they_were_given),
+        T(a_key_that_cannot_be_read_is_left_out),
         T(keys_are_listed_and_revoked),
         T(each_key_has_its_rate),
         T(more_keys_bring_a_merchant_no_more_than_its_rate),

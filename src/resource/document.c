@@ -293,7 +293,11 @@ resource_find_first(
 }
 
 void
-resource_note_damaged(struct resource_op *op, const struct resource_type *type, struct span id)
+resource_row_note_damaged(
+    struct resource_runtime *runtime,
+    const struct resource_op *op,
+    const struct resource_type *type,
+    struct span id)
 {
     char what[128];
     struct buf text;
@@ -304,7 +308,13 @@ resource_note_damaged(struct resource_op *op, const struct resource_type *type, 
     buf_append_cstr(&text, " cannot be read");
     what[text.size] = '\0';
     resource_measure_damaged();
-    resource_log(op->runtime, op, ERR_CORRUPT, what);
+    resource_log(runtime, op, ERR_CORRUPT, what);
+}
+
+void
+resource_note_damaged(struct resource_op *op, const struct resource_type *type, struct span id)
+{
+    resource_row_note_damaged(op->runtime, op, type, id);
 }
 
 void

@@ -192,13 +192,13 @@ resource_event_types_settle(struct resource_runtime *runtime, bool committed)
     }
 }
 
+/* The id is all there is to it: the body may be damaged. */
 static bool
-type_row(void *context, void *document)
+type_row(void *context, const struct document_row *row)
 {
     struct resource_runtime *runtime = context;
-    const struct resource_header *header = document;
-    return type_known(runtime, header->id, hash_keyed(runtime->hash_key, header->id)) ||
-           type_add(runtime, header->id, 0) == ERR_OK;
+    return type_known(runtime, row->id, hash_keyed(runtime->hash_key, row->id)) ||
+           type_add(runtime, row->id, 0) == ERR_OK;
 }
 
 err_t
@@ -215,12 +215,9 @@ resource_event_types_open(struct resource_runtime *runtime)
         .range_column = UINT32_MAX,
         .limit = RESOURCE_EVENT_TYPES_MAX,
     };
-    struct arena arena;
-    arena_init(&arena, RESOURCE_ARENA_LIMIT);
-    err_t result =
-        resource_row_find(runtime, &arena, &resource_event_type_type, &query, type_row, runtime);
-    arena_release(&arena);
-    return result;
+    struct document_store *documents = runtime->documents;
+    return documents->ops->list(
+        documents, resource_event_type_type.kind, &query, type_row, runtime);
 }
 
 static void

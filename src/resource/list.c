@@ -271,19 +271,23 @@ leave_out(void *context, struct span id)
     resource_list_leave_out(look->op, look->type, look->list, id);
 }
 
-/* `cut` as a visitor's. */
+/* `may_cut`: what does not fit is left to the next page. */
 static err_t
 find(
     struct resource_op *op,
     const struct resource_type *type,
     const struct document_query *query,
     struct resource_list *list,
-    bool *cut)
+    bool may_cut)
 {
     struct look look = {.op = op, .type = type, .list = list};
     struct document_query rest = *query;
     const struct resource_visitor visitor = {
-        .each = collect, .damaged = leave_out, .context = &look, .cut = cut};
+        .each = collect,
+        .damaged = leave_out,
+        .context = &look,
+        .cut = may_cut ? &list->has_more : NULL,
+    };
     uint32_t left_out;
     do {
         if (list->left_out > RESOURCE_LIST_LEFT_OUT_MAX) {
@@ -303,7 +307,7 @@ resource_list_find(
     const struct document_query *query,
     struct resource_list *list)
 {
-    return find(op, type, query, list, &list->has_more);
+    return find(op, type, query, list, true);
 }
 
 /* -------------------------------------------------------------------------------- answering */
@@ -429,7 +433,7 @@ find_other(
         return ERR_FULL;
     }
     query->filters[either->index].column = either->other;
-    TRY(find(op, type, query, &other, NULL));
+    TRY(find(op, type, query, &other, false));
     merge(list, &other);
     return ERR_OK;
 }
@@ -448,7 +452,7 @@ run_query(
     }
     resource_list_query(list, query);
     /* Two queries are put together only whole. */
-    err_t error = find(op, type, query, list, either->asked ? NULL : &list->has_more);
+    err_t error = find(op, type, query, list, !either->asked);
     if (error == ERR_OK && either->asked) {
         error = find_other(op, type, query, either, list);
     }

@@ -439,6 +439,19 @@ events_that_cannot_be_read_are_left_out(void **state)
     t_expect_error(t_do(world, T_EVENT, t_text(all, "data.1.id"), NULL), 500, "", NULL);
 }
 
+/* Its name is its id. */
+static void
+a_type_that_cannot_be_read_is_known(void **state)
+{
+    struct t_world *world = *state;
+    t_emit(world, "a.one");
+    t_emit(world, "a.two");
+    t_damage(world, "event_type", "a.one");
+    t_restart(world);
+    t_emit(world, "a.one");
+    t_expect_types(world, "type=a.*", "a.one a.two a.one", false);
+}
+
 static void
 a_type_of_a_lost_transaction_is_not_known(void **state)
 {
@@ -468,6 +481,7 @@ main(void)
         T(events_tell_what_happened),
         T(events_are_found_by_type),
         T(events_that_cannot_be_read_are_left_out),
+        T(a_type_that_cannot_be_read_is_known),
         T(a_type_of_a_lost_transaction_is_not_known),
     };
     return T_RUN("resource list", tests);

@@ -134,6 +134,18 @@ resource_platform_row(
 
 /* -------------------------------------------------------------------------------- merchants */
 
+static struct document_query
+query_of(uint64_t number)
+{
+    return (struct document_query){
+        .scope = RESOURCE_SCOPE_NONE,
+        .range_column = UINT32_MAX,
+        .filter_count = 1,
+        .filters = {{.column = RESOURCE_MERCHANT_NUMBER_COLUMN, .value.integer = (int64_t)number}},
+        .limit = 1,
+    };
+}
+
 /* ERR_NOT_FOUND. */
 static err_t
 find_merchant(
@@ -142,13 +154,7 @@ find_merchant(
     uint64_t number,
     struct resource_merchant **ret_merchant)
 {
-    const struct document_query query = {
-        .scope = RESOURCE_SCOPE_NONE,
-        .range_column = UINT32_MAX,
-        .filter_count = 1,
-        .filters = {{.column = RESOURCE_MERCHANT_NUMBER_COLUMN, .value.integer = (int64_t)number}},
-        .limit = 1,
-    };
+    const struct document_query query = query_of(number);
     void *found = NULL;
     TRY(resource_row_find_first(runtime, arena, &resource_merchant_type, &query, &found));
     *ret_merchant = found;
@@ -173,7 +179,9 @@ know_merchant(
     }
     struct resource_merchant *merchant;
     TRY(find_merchant(runtime, arena, number, &merchant));
-    ASSERT(merchant->name.size <= RESOURCE_MERCHANT_NAME_MAX);
+    if (merchant->name.size > RESOURCE_MERCHANT_NAME_MAX) {
+        return ERR_CORRUPT;
+    }
     resource_copy_id(known->id, merchant->header.id);
     if (merchant->name.size > 0) {
         memcpy(known->name, merchant->name.data, merchant->name.size);
@@ -181,6 +189,13 @@ know_merchant(
     known->name[merchant->name.size] = '\0';
     known->number = number;
     return ERR_OK;
+}
+
+static bool
+copy_row_id(void *context, const struct document_row *row)
+{
+    resource_copy_id(context, row->id);
+    return false;
 }
 
 err_t
@@ -191,7 +206,14 @@ resource_merchant_of(
     char ret_id[ID_TEXT_SIZE])
 {
     const struct resource_known_merchant *known = NULL;
-    TRY(know_merchant(runtime, arena, number, &known));
+    err_t result = know_merchant(runtime, arena, number, &known);
+    if (result == ERR_CORRUPT) { /* its id is not in what cannot be read */
+        const struct document_query query = query_of(number);
+        struct document_store *documents = runtime->documents;
+        return documents->ops->list(
+            documents, resource_merchant_type.kind, &query, copy_row_id, ret_id);
+    }
+    TRY(result);
     memcpy(ret_id, known->id, ID_TEXT_SIZE);
     return ERR_OK;
 }
@@ -225,6 +247,8 @@ resource_op_merchant_closed(struct resource_op *op, bool *ret_closed)
 /* ----------------------------------------------------------------------- rows page by page */
 
 struct pages {
+    struct resource_runtime *runtime;
+    const struct resource_type *type;
     bool (*each)(void *context, void *document);
     void *context;
     struct span last;
@@ -240,7 +264,16 @@ page_row(void *context, void *document)
     return pages->each(pages->context, document);
 }
 
-/* All rows, or those that `filter` says, which may be NULL. */
+static void
+pass_row(void *context, struct span id)
+{
+    struct pages *pages = context;
+    pages->last = id;
+    pages->count++;
+    resource_row_note_damaged(pages->runtime, NULL, pages->type, id);
+}
+
+/* All rows that can be read, or those of them that `filter` says, which may be NULL. */
 static err_t
 each_row(
     struct resource_runtime *runtime,
@@ -249,7 +282,9 @@ each_row(
     bool (*each)(void *context, void *document),
     void *context)
 {
-    struct pages pages = {.each = each, .context = context};
+    struct pages pages = {.runtime = runtime, .type = type, .each = each, .context = context};
+    const struct resource_visitor visitor = {
+        .each = page_row, .damaged = pass_row, .context = &pages};
     struct arena arena;
     char last[ID_TEXT_SIZE] = "";
     err_t result;
@@ -266,7 +301,7 @@ each_row(
             query.filters[query.filter_count++] = *filter;
         }
         pages.count = 0;
-        result = resource_row_find(runtime, &arena, type, &query, page_row, &pages);
+        result = resource_row_visit(runtime, &arena, type, &query, &visitor);
         if (pages.count > 0) {
             resource_copy_id(last, pages.last);
         }
@@ -276,18 +311,23 @@ each_row(
     return result;
 }
 
+/* By what is beside the bodies: one that cannot be read hides nobody's work. */
 struct scope_each {
     void (*each)(void *context, uint64_t scope);
     void *context;
+    char last[ID_TEXT_SIZE];
+    uint32_t count;
 };
 
 static bool
-scope_row(void *context, void *document)
+scope_row(void *context, const struct document_row *row)
 {
     struct scope_each *each = context;
-    const struct resource_merchant *merchant = document;
-    each->each(each->context, (uint64_t)merchant->number * 2);
-    each->each(each->context, (uint64_t)merchant->number * 2 + 1);
+    uint64_t number = (uint64_t)row->columns[RESOURCE_MERCHANT_NUMBER_COLUMN].integer;
+    resource_copy_id(each->last, row->id);
+    each->count++;
+    each->each(each->context, number * 2);
+    each->each(each->context, number * 2 + 1);
     return true;
 }
 
@@ -296,7 +336,20 @@ resource_scope_each(
     struct resource_runtime *runtime, void (*each)(void *context, uint64_t scope), void *context)
 {
     struct scope_each scopes = {.each = each, .context = context};
-    return each_row(runtime, &resource_merchant_type, NULL, scope_row, &scopes);
+    struct document_store *documents = runtime->documents;
+    do {
+        const struct document_query query = {
+            .scope = RESOURCE_SCOPE_NONE,
+            .range_column = UINT32_MAX,
+            .oldest_first = true,
+            .id_above = span_from_cstr(scopes.last),
+            .limit = RESOURCE_PLATFORM_PAGE,
+        };
+        scopes.count = 0;
+        TRY(documents->ops->list(
+            documents, resource_merchant_type.kind, &query, scope_row, &scopes));
+    } while (scopes.count == RESOURCE_PLATFORM_PAGE);
+    return ERR_OK;
 }
 
 /* ------------------------------------------------------------------------------------- keys */

@@ -438,6 +438,12 @@ MUST_USE err_t resource_row_save(
     const struct resource_type *type,
     void *document,
     struct resource_write *ret_write);
+/* resource_note_damaged for who may have no operation (NULL). */
+void resource_row_note_damaged(
+    struct resource_runtime *runtime,
+    const struct resource_op *op,
+    const struct resource_type *type,
+    struct span id);
 MUST_USE err_t resource_row_visit(
     struct resource_runtime *runtime,
     struct arena *arena,

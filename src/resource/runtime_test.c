@@ -504,6 +504,33 @@ scopes_are_listed(void **state)
 }
 
 static void
+end_at_once(struct resource_op *op)
+{
+    char *merchant = resource_op_state(op);
+    memcpy(merchant, resource_op_caller(op)->merchant_id, ID_TEXT_SIZE);
+    resource_finish(op);
+}
+
+/* One merchant whose row cannot be read hides neither its own work nor that of others. */
+static void
+scopes_of_a_damaged_merchant_are_listed(void **state)
+{
+    struct t_world *world = *state;
+    char other[ID_TEXT_SIZE];
+    assert_int_equal(resource_merchant_create(world->runtime, "Other", other), ERR_OK);
+    t_damage(world, "merchant", world->merchant);
+    t_restart(world);
+    uint64_t sum = 0;
+    assert_int_equal(resource_scope_each(world->runtime, note_scope, &sum), ERR_OK);
+    assert_true(sum == 2345);
+    char merchant[ID_TEXT_SIZE] = "";
+    assert_int_equal(
+        resource_start_internal(world->runtime, T_SCOPE, NULL, end_at_once, merchant), ERR_OK);
+    t_run(world);
+    assert_string_equal(merchant, world->merchant);
+}
+
+static void
 derived_ids_depend_on_id_and_step_only(void **state)
 {
     (void)state;
@@ -577,6 +604,7 @@ main(void)
         T(an_internal_operation_may_run_again),
         T(nothing_hangs_on_what_failed),
         T(scopes_are_listed),
+        T(scopes_of_a_damaged_merchant_are_listed),
         T(derived_ids_depend_on_id_and_step_only),
         T(a_setting_is_chosen_once),
         T(a_runtime_with_work_under_way_can_go),

@@ -41,6 +41,9 @@ load_or_save(
     err_t result =
         resource_row_load(runtime, arena, &resource_setting_type, RESOURCE_SCOPE_NONE, id, &found);
     struct setting_row *row = found;
+    if (result == ERR_CORRUPT) {
+        resource_row_note_damaged(runtime, NULL, &resource_setting_type, id);
+    }
     if (result == ERR_NOT_FOUND) {
         row = resource_row_new(arena, &resource_setting_type, RESOURCE_SCOPE_NONE, id);
         if (row == NULL) {

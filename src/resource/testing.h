@@ -168,7 +168,7 @@ const struct json_t *t_json(const struct t_call *call, const char *path);
 void t_expect_error(const struct t_call *call, int status, const char *code, const char *param);
 /* Things in the documents, of the test merchant. */
 size_t t_count(struct t_world *world, const char *table);
-/* From now on nobody can read the row: a thing's or one of the runtime's, of the test merchant. */
+/* From now on nobody can read the row: a thing's, an event's, or one of the platform's. */
 void t_damage(struct t_world *world, const char *table, const char *id);
 
 #endif

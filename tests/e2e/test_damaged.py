@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import stripe
 
 from kit.books import metrics
 from kit.client import pay, sdk
@@ -138,6 +139,34 @@ def test_a_bank_account_that_cannot_be_read_holds_up_no_other_currency(tmp_path)
         client = sdk(server, validate=False)
         wait_until(lambda: [one.amount for one in client.v1.payouts.list().data] == [euros, dollars], 60, "the euros")
         wait_until(lambda: metrics(server)["tael_attempts_open"] == 0, 10, "the end of it")
+    finally:
+        server.close()
+
+
+def test_a_default_bank_account_that_cannot_be_read_is_named(tmp_path):
+    """Payouts go on to another one, and lists of accounts show what there is."""
+    server = Server(tmp_path / "server", *FLAGS, cluster=False, on_postgres=False).start()
+    try:
+        client = sdk(server, validate=False)
+        lost, other = bank_account(client).id, bank_account(client, "000222222227").id
+        fund(client)
+        server.stop()
+        with Stored(server) as stored:
+            ruined(stored, "bank_account", lost)
+        server.start()
+        client = sdk(server, validate=False)
+        own = own_account(client)
+        with pytest.raises(stripe.InvalidRequestError) as refused:
+            payout(client, 100)
+        assert refused.value.param == "destination" and lost in str(refused.value)
+        assert [one.id for one in client.v1.accounts.external_accounts.list(own).data] == [other]
+        assert [one.id for one in client.v1.accounts.retrieve(own).external_accounts.data] == [other]
+        assert payout(client, 100, destination=other).destination == other
+        added = bank_account(client, "000333333335")
+        assert not added.default_for_currency
+        client.v1.accounts.external_accounts.update(own, other, {"default_for_currency": True})
+        assert payout(client, 100).destination == other
+        assert metrics(server)["tael_document_damaged_total"] > 0
     finally:
         server.close()
 

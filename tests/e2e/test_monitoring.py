@@ -126,6 +126,17 @@ def not_ready(url):
     return answer.text if answer.status_code == 503 else None
 
 
+@pytest.mark.parametrize("how", ["connection", "forwarded", "none"])
+def test_an_address_that_does_not_go_with_the_setting_is_told_once(make_server, how):
+    server = make_server(f"--client-address={how}")
+    http, chain = Http(server), {"X-Forwarded-For": "198.51.100.7"}
+    for headers in ({}, {}, chain, chain):
+        assert http.get("/v1/balance", headers=headers).status_code == 200
+    said = [json.loads(line) for line in server.log().splitlines() if "client-address may be wrong" in line]
+    fits = how == "none" or (how == "forwarded" and server.gateway)
+    assert [line["why"].startswith(f"it is {how}, ") for line in said] == ([] if fits else [True])
+
+
 # ---- log level -----------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 so do writes, without a restart. The ledger is elsewhere. Mounting takes root."""
 
 import os
+import resource
 import subprocess
 import uuid
 
@@ -9,6 +10,7 @@ import pytest
 
 from kit.books import metrics, reconciled, settled
 from kit.client import Http
+from kit.cluster import Cluster
 from kit.server import Server, wait_until
 from test_ledger_disk import mount, mounted
 
@@ -101,6 +103,25 @@ def test_documents(server, disk):
     server.start()
     assert len(all_customers(Http(server, validate=False))) == len(made) + 1
     assert metrics(server)["tael_ledger_healthy"] == 1
+
+
+def test_a_ledger_that_fails_is_not_taken_for_the_documents(tmp_path):
+    """Its file may not grow, in a process of its own; what the API says of it is the ledger's."""
+    server = Cluster(tmp_path / "c").start()
+    ledger = server.processes["ledger"].process.pid
+    try:
+        http = Http(server, validate=False)
+        customers = [http.post("/v1/customers").json()["id"] for _ in range(2)]
+        resource.prlimit(ledger, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+        refused = http.post("/v1/wallets", {"customer": customers[0], "currency": "usd"}, timeout=60)
+        assert refused.status_code >= 500, refused.text
+        assert '"error":"ERR_OUTCOME_UNKNOWN"' in server.processes["api"].log()
+        assert "documents" not in http.get("/readyz").text
+        resource.prlimit(ledger, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        wait_until(lambda: http.post("/v1/wallets", {"customer": customers[1], "currency": "usd"},
+                                     timeout=60).status_code == 200, 60, "the ledger")
+    finally:
+        server.close()
 
 
 def test_logs(disk, tmp_path):

@@ -237,6 +237,21 @@ def test_failed_sync_stops_the_writer(make_server, nth):
         pytest.skip("the sync was not the journal's")
 
 
+def pay(server):
+    return Http(server, validate=False).post("/v1/payment_intents", {
+        "amount": "700", "currency": "usd", "payment_method": "pm_card_visa", "confirm": "true",
+        "return_url": "https://shop.example/"}, timeout=60)
+
+
+def pays_until_refused(server):
+    """The first finds out that there is no room, and is processing; it is finished when there is."""
+    for _ in range(100):
+        answer = pay(server)
+        if answer.status_code != 200:
+            return answer
+    raise AssertionError("payments went on")
+
+
 def test_full_disk_refuses_writes_and_serves_reads(make_server, tmp_path):
     folder = tmp_path / "disk"
     with (mounted(folder, "-t", "tmpfs", "-o", "size=14m", "none"),
@@ -263,6 +278,10 @@ def test_full_disk_refuses_writes_and_serves_reads(make_server, tmp_path):
         seen = metrics(server)
         assert seen["tael_ledger_full_total"] > 0 and seen["tael_ledger_healthy"] == 1
         assert seen["tael_ledger_reloads_total"] == 0
+        refused = pays_until_refused(server)
+        assert refused.status_code == 503 and "disk of the ledger" in refused.json()["error"]["message"], refused.text
+        ready = Http(server).get("/readyz")
+        assert ready.status_code == 503 and "the disk of the ledger is full" in ready.text, ready.text
         mount("-o", "remount,size=200m", folder)
 
         def goes_on():
@@ -271,6 +290,8 @@ def test_full_disk_refuses_writes_and_serves_reads(make_server, tmp_path):
             return again if again.open is None else None
 
         there = must_agree(server, [wait_until(goes_on, 30, "room to be found")], there)
+        wait_until(lambda: Http(server).get("/readyz").status_code == 200, 30, "readiness")
+        wait_until(lambda: pay(server).status_code == 200, 30, "payments")
         server.kill()
         check(folder)
         server.start()

@@ -1,4 +1,5 @@
 #include "flow.h"
+#include "posting.h"
 
 #include "base/assert.h"
 
@@ -90,6 +91,11 @@ payments_attempt_open(
     struct payments_flow *flow, struct payments_attempt *attempt, const char *kind, int64_t amount)
 {
     ASSERT(!payments_attempt_is_open(attempt));
+    /* What is open already is asked again and again, and shows when there is room. */
+    bool is_new_money = amount > 0 && resource_op_request(flow->op) != NULL;
+    if (is_new_money && !payments_ledger_has_room(flow)) {
+        return false;
+    }
     u128 id;
     struct span key = resource_op_idempotency_key(flow->op);
     (void)resource_new_id(flow->op, "at_", &id);

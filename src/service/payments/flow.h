@@ -42,6 +42,8 @@ struct payments {
     struct payments_reconciler *reconciler;
     struct payments_feed *feed; /* of disputes */
     struct payments_risk_books *risk_books;
+    /* When the ledger last had no room on its disk, and nothing was booked since; 0: it has. */
+    uint64_t ledger_full_ns;
     _Atomic uint64_t attempts_open;
     _Atomic int64_t attempt_oldest_s;
     _Atomic uint64_t reconcile_runs;

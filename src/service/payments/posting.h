@@ -18,6 +18,8 @@ struct ledger_transfer *payments_transfer_add(
     struct payments_flow *flow, u128 base, const char *step, uint16_t code);
 /* Sends flow->ledger, of which the caller filled what is asked; `done` runs on the operation's
  * loop. */
+/* False: the ledger has had no room on its disk just now, and the operation was answered so. */
+bool payments_ledger_has_room(struct payments_flow *flow);
 void payments_ledger_submit(
     struct payments_flow *flow, void (*done)(struct port_ledger_request *request));
 /* The public API's amount as ledger units. */

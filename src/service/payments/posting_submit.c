@@ -14,6 +14,8 @@
 #include <string.h>
 
 #define KNOWN_ACCOUNTS_MAX (1u << 20)
+/* After a request found no room on the ledger's disk, no new money is moved for so long. */
+#define LEDGER_FULL_NS (10 * OS_NS_PER_S)
 
 struct known_entry {
     struct map_link link;
@@ -32,6 +34,33 @@ payments_ledger_submit(
     flow->ledger.done = done;
     flow->ledger.trace = resource_op_trace(flow->op);
     flow->payments->parts.ledger->submit(flow->payments->parts.ledger, &flow->ledger);
+}
+
+static void
+note_room(const struct payments_flow *flow)
+{
+    if (flow->ledger.error == ERR_DISK_FULL) {
+        flow->payments->ledger_full_ns = resource_monotonic_ns(flow->op);
+    } else if (flow->ledger.error == ERR_OK) {
+        flow->payments->ledger_full_ns = 0;
+    }
+}
+
+bool
+payments_ledger_has_room(struct payments_flow *flow)
+{
+    uint64_t full_ns = flow->payments->ledger_full_ns;
+    if (full_ns == 0 || resource_monotonic_ns(flow->op) - full_ns >= LEDGER_FULL_NS) {
+        return true;
+    }
+    const struct resource_error error = {
+        .status = 503,
+        .type = "api_error",
+        .message = SPAN("There is no room on the disk of the ledger, and nothing was changed. Try "
+                        "again with the same idempotency key."),
+    };
+    resource_fail(flow->op, &error);
+    return false;
 }
 
 /* ------------------------------------------------------------------------------- accounts --- */
@@ -132,6 +161,7 @@ static void
 accounts_done(struct port_ledger_request *request)
 {
     struct payments_flow *flow = CONTAINER_OF(request, struct payments_flow, ledger);
+    note_room(flow);
     if (request->error != ERR_OK) {
         flow->posted_step(flow, PAYMENTS_POSTING_UNKNOWN);
         return;
@@ -200,6 +230,7 @@ static void
 transfers_done(struct port_ledger_request *request)
 {
     struct payments_flow *flow = CONTAINER_OF(request, struct payments_flow, ledger);
+    note_room(flow);
     flow->posted_step(
         flow,
         request->error != ERR_OK ? PAYMENTS_POSTING_UNKNOWN

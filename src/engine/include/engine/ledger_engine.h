@@ -73,6 +73,9 @@ void ledger_engine_close(struct ledger_engine **engine);
 /* Lives as long as the engine. */
 struct port_ledger *ledger_engine_port(struct ledger_engine *engine);
 
+/* How long a request that found no room on the disk counts: then somebody may try again. */
+#define LEDGER_ENGINE_FULL_NS (UINT64_C(10) * 1000000000)
+
 struct ledger_engine_status {
     enum ledger_engine_health health;
     uint32_t requests_under_way;
@@ -80,9 +83,11 @@ struct ledger_engine_status {
     uint64_t events;  /* in them */
     uint64_t groups;  /* made durable */
     uint64_t reads;
-    uint64_t busy;         /* requests refused with ERR_BUSY */
-    uint64_t full;         /* requests refused for want of room */
-    uint64_t reloads;      /* after failures of the store */
+    uint64_t busy;     /* requests refused with ERR_BUSY */
+    uint64_t full;     /* requests refused for want of room */
+    bool disk_is_full; /* one was, of room on the disk, within LEDGER_ENGINE_FULL_NS, and nothing
+                        * was written since */
+    uint64_t reloads;  /* after failures of the store */
     uint64_t clock_alarms; /* the wall clock jumped */
     uint32_t accounts;
     uint32_t pendings;

@@ -14,6 +14,8 @@ struct search {
     struct span currency;
     struct span but; /* the id of one that does not count */
     struct payments_bank_account *found;
+    struct resource_op *op;
+    struct span damaged; /* the id of one that cannot be read; empty: all can */
 };
 
 bool
@@ -46,7 +48,15 @@ take_in_currency(void *context, void *document)
     return false;
 }
 
-/* The first that a column finds, of the currency, but for one. */
+static void
+pass_damaged(void *context, struct span id)
+{
+    struct search *search = context;
+    search->damaged = id;
+    resource_note_damaged(search->op, &payments_bank_account_type, id);
+}
+
+/* The first that a column finds, of the currency, but for one; among those that can be read. */
 static err_t
 find(struct resource_op *op, uint32_t column, struct span value, struct search *search)
 {
@@ -57,17 +67,29 @@ find(struct resource_op *op, uint32_t column, struct span value, struct search *
         .limit = DOCUMENT_LIST_MAX,
     };
     search->found = NULL;
-    return resource_find(op, &payments_bank_account_type, &query, take_in_currency, search);
+    search->op = op;
+    search->damaged = SPAN_EMPTY;
+    const struct resource_visitor visitor = {
+        .each = take_in_currency, .damaged = pass_damaged, .context = search};
+    return resource_visit(op, &payments_bank_account_type, &query, &visitor);
+}
+
+/* One that cannot be read, if there is no other, is in search->damaged. */
+static err_t
+find_default(struct resource_op *op, struct span currency, struct search *search)
+{
+    *search = (struct search){.currency = currency};
+    return find(op, PAYMENTS_BANK_ACCOUNT_DEFAULT_OF, currency, search);
 }
 
 err_t
 payments_bank_account_default(
     struct resource_op *op, struct span currency, struct payments_bank_account **ret_account)
 {
-    struct search search = {.currency = currency};
-    TRY(find(op, PAYMENTS_BANK_ACCOUNT_DEFAULT_OF, currency, &search));
+    struct search search;
+    TRY(find_default(op, currency, &search));
     *ret_account = search.found;
-    return ERR_OK;
+    return search.found == NULL && search.damaged.size != 0 ? ERR_CORRUPT : ERR_OK;
 }
 
 /* ------------------------------------------------------------------------------ for payouts --- */
@@ -104,13 +126,22 @@ payments_bank_account_choose(struct resource_op *op, struct span destination, st
     if (destination.size != 0) {
         return choose_named(op, destination, currency);
     }
-    struct payments_bank_account *account = NULL;
-    err_t error = payments_bank_account_default(op, currency, &account);
+    struct search search;
+    err_t error = find_default(op, currency, &search);
     if (error != ERR_OK) {
         resource_internal(op, error, "external accounts");
         return NULL;
     }
-    if (account == NULL) {
+    if (search.found == NULL && search.damaged.size != 0) {
+        resource_invalid(
+            op,
+            NULL,
+            "destination",
+            "Your default external account in that currency (%.*s), %.*s, cannot be read on our "
+            "side. Name another one, or make another one the default.",
+            SPAN_PRINTF(currency),
+            SPAN_PRINTF(search.damaged));
+    } else if (search.found == NULL) {
         resource_invalid(
             op,
             "external_account_missing",
@@ -118,7 +149,7 @@ payments_bank_account_choose(struct resource_op *op, struct span destination, st
             "You don't have any external accounts in that currency (%.*s).",
             SPAN_PRINTF(currency));
     }
-    return account;
+    return search.found;
 }
 
 err_t
@@ -165,8 +196,10 @@ fingerprint_of(struct resource_op *op, const struct payments_bank_account *accou
 static err_t
 make_default(struct resource_op *op, struct payments_bank_account *account)
 {
-    struct payments_bank_account *before = NULL;
-    TRY(payments_bank_account_default(op, account->currency, &before));
+    struct search search;
+    TRY(find_default(op, account->currency, &search));
+    struct payments_bank_account *before =
+        search.found; /* one that cannot be read counts no more */
     if (before != NULL && !span_equal(before->header.id, account->header.id)) {
         before->default_of = SPAN_EMPTY;
         TRY(resource_save(op, &payments_bank_account_type, before));
@@ -185,11 +218,12 @@ static err_t
 settle_default(struct resource_op *op, struct payments_bank_account *account)
 {
     bool wanted = false;
-    struct payments_bank_account *present = NULL;
+    struct search present;
     (void)resource_boolean(op, "default_for_currency", &wanted);
     TRY(resource_guard(op, SPAN("external accounts")));
-    TRY(payments_bank_account_default(op, account->currency, &present));
-    return wanted || present == NULL ? make_default(op, account) : ERR_OK;
+    TRY(find_default(op, account->currency, &present));
+    bool is_first = present.found == NULL && present.damaged.size == 0;
+    return wanted || is_first ? make_default(op, account) : ERR_OK;
 }
 
 static bool
