@@ -152,9 +152,12 @@ def test_who_is_idle_is_signed_out(chromium, server):
     page = signed_in(chromium, server)
     settle(page)
     page.js("sessionStorage.setItem('tael.touched', String(Date.now() - 29 * 60000))")
+    page.js("document.dispatchEvent(new Event('visibilitychange'))")
+    page.sees("Nobody seems to be here")
     page.press("Payments")
     page.heading("Payments")  # and the clock begins anew
     settle(page)
+    assert "Nobody seems to be here" not in page.text()
     page.js("sessionStorage.setItem('tael.touched', String(Date.now() - 31 * 60000))")
     page.sees("Nothing was done for 30 minutes", seconds=60)
     assert page.js("sessionStorage.length") == 0
@@ -163,6 +166,15 @@ def test_who_is_idle_is_signed_out(chromium, server):
             "sessionStorage.setItem('tael.touched', String(Date.now() - 31 * 60000));")
     page.open(f"{server.url}/console/?again#/payments")
     page.sees("Nothing was done for 30 minutes")
+    # Nor does a hand keep a key in a browser for ever.
+    page.fill("API key", server.key)
+    page.press("Sign in")
+    page.heading("Payments")
+    settle(page)
+    page.js("sessionStorage.setItem('tael.since', String(Date.now() - 13 * 3600000))")
+    page.press("Customers")
+    page.sees("12 hours have passed")
+    assert page.js("sessionStorage.length") == 0
     page.no_complaints()
 
 
@@ -185,6 +197,7 @@ def test_a_restricted_key_sees_what_it_may(chromium, server, client, tmp_path):
     page = signed_in(chromium, server, restricted_key(server, "payment_intents:read,charges:read"))
     settle(page)
     page.sees("This key may not see: disputes, suspense items, webhook endpoints.")
+    page.sees("This key may not: it needs balance:read.")
     assert "tael" not in page.js("document.querySelector('h1').textContent")
     go(page, "payments")
     page.sees("$43.21")
@@ -197,6 +210,7 @@ def test_a_restricted_key_sees_what_it_may(chromium, server, client, tmp_path):
     go(page, f"payments/{intent.id}")
     page.press("Refund")
     page.press("Refund", within="dialog")
+    page.press("Confirm", within="dialog")
     page.sees("refunds:write")
     assert refunds_of(client, intent) == []
     page.no_complaints()
@@ -376,10 +390,13 @@ def test_money_is_held_raised_and_captured_in_part(page, client):
     page.press("Capture")
     page.fill("Amount (USD)", "26.00")
     page.press("Capture", within="dialog")
+    page.press("Confirm", within="dialog")
     page.sees("amount_to_capture")
     page.wait("fieldOf('Amount (USD)').getAttribute('aria-invalid') === 'true'")
     page.fill("Amount (USD)", "15.50")
     page.press("Capture", within="dialog")
+    page.sees("Capture $15.50, and release $9.50?")
+    page.press("Confirm", within="dialog")
     page.sees("Captured.")
     settle(page)
     page.sees("$15.50")
@@ -406,6 +423,7 @@ def test_a_part_is_refunded(page, client):
     page.press("Refund")
     page.fill("Amount (USD)", "20.01")
     page.press("Refund", within="dialog")
+    page.press("Confirm", within="dialog")
     page.wait("fieldOf('Amount (USD)').getAttribute('aria-invalid') === 'true'")
     page.sees("Request")  # its id, for whoever is asked about it
     page.fill("Amount (USD)", "five")
@@ -414,6 +432,7 @@ def test_a_part_is_refunded(page, client):
     page.fill("Amount (USD)", "5,25")
     page.fill("Reason", "requested_by_customer")
     page.press("Refund", within="dialog")
+    page.press("Confirm", within="dialog")
     page.sees("Refunded: $5.25.")
     settle(page)
     page.sees("charge.refunded")
@@ -436,16 +455,24 @@ def events_of(client, *ids):
     return [f"#/events/{event.id}" for event in listed if event.data.object.id in ids][::-1]
 
 
-def test_pressed_twice_it_is_refunded_once(page, client):
+def test_pressed_twice_it_is_agreed_to_by_none_and_refunded_once(page, client):
     """CONSOLE-4."""
     intent = pay(client, 2000)
     go(page, f"payments/{intent.id}")
     page.press("Refund")
     page.fill("Amount (USD)", "3.00")
     page.press("Refund", within="dialog", times=2)
-    page.sees("Refunded: $3.00.")
+    page.sees("Give $3.00 back to Visa 4242?")
+    assert page.js("document.activeElement.className") == "review"
+    assert refunds_of(client, intent) == []
+    page.press("Change")
+    page.fill("Amount (USD)", "3.50")
+    page.press("Refund", within="dialog")
+    page.sees("Give $3.50 back to Visa 4242?")
+    page.press("Confirm", times=2)
+    page.sees("Refunded: $3.50.")
     settle(page)
-    assert refunds_of(client, intent) == [300]
+    assert refunds_of(client, intent) == [350]
 
 
 @pytest.mark.parametrize("instead, said", [
@@ -460,6 +487,7 @@ def test_an_answer_that_was_lost_is_asked_for_again(chromium, server, client, in
     page.press("Refund")
     page.fill("Amount (USD)", "4.00")
     page.press("Refund", within="dialog")
+    page.press("Confirm", within="dialog")
     page.sees(said)
     assert refunds_of(client, intent) == [400]
     # What is asked again is the same: nothing can be changed in between.
@@ -756,6 +784,7 @@ def test_wallets_are_filled_held_and_frozen(page, wallets, one_day):
     page.fill("Amount (USD)", "15")
     page.fill("For", other)
     page.press("Hold", within="dialog")
+    page.press("Confirm", within="dialog")
     page.heading("Wallet with $45.00")
     settle(page)
     page.press("Withdraw")
@@ -764,6 +793,7 @@ def test_wallets_are_filled_held_and_frozen(page, wallets, one_day):
     page.fill("Routing number", "110000000")
     page.fill("Country", "US")
     page.press("Withdraw", within="dialog")
+    page.press("Confirm", within="dialog")
     page.heading("Wallet with $40.00")
     settle(page)
     page.sees("...6789")
@@ -781,6 +811,7 @@ def test_wallets_are_filled_held_and_frozen(page, wallets, one_day):
     page.press("Capture")
     page.fill("Amount (USD)", "6.5")
     page.press("Capture", within="dialog")
+    page.press("Confirm", within="dialog")
     page.sees("$6.50")
     assert wallets.get(f"/v1/wallets/{other}")["balance"]["available"] == 650
     settle(page)
@@ -875,10 +906,12 @@ def test_payouts_go_to_the_bank(chromium, make_server):
     tab.press("New payout")
     tab.fill("Amount", "500")
     tab.press("Pay out")
+    tab.press("Confirm")
     tab.sees("balance_insufficient")
     tab.fill("Amount", "25.50")
     tab.fill("Description", PLANTED)
     tab.press("Pay out")
+    tab.press("Confirm")
     tab.heading("Payout of $25.50")
     settle(tab)
     (made,) = own.v1.payouts.list().data
@@ -1042,6 +1075,19 @@ def test_any_object_is_opened_by_its_id(page, client, wallets):
         settle(page)
         page.press("As JSON")
         page.wait("document.querySelector('details[open] pre').textContent.startsWith('{')")
+
+
+def test_what_is_known_of_a_payment_finds_it(page, client):
+    zoe = client.v1.customers.create({"name": "Zo\u00eb Found-By-Name", "email": "zoe.found@example.com"})
+    intent = pay(client, 43219, token="pm_card_amex", currency="eur", customer=zoe.id)
+    for given, leads_to in (("zoe.found@example.com", zoe.id), ("Zo\u00eb Found", zoe.id),
+                            ("432.19 EUR", intent.id), ("0005", intent.id)):
+        go(page, "")
+        mark(page)
+        page.js(f"document.querySelector('#open').value = {json.dumps(given)}")
+        page.js("document.querySelector('#top form').requestSubmit()")
+        settle(page)
+        assert leads_to in page.wait("document.querySelector('tbody tr a') && document.querySelector('tbody tr a').hash", given)
 
 
 def test_events_are_filtered(page, client):
@@ -1208,6 +1254,7 @@ def test_through_a_gateway(chromium, server, tmp_path, client):
         page.press("Refund")
         page.fill("Amount (USD)", "1.00")
         page.press("Refund", within="dialog")
+        page.press("Confirm", within="dialog")
         page.sees("Refunded: $1.00.")
         settle(page)
         go(page, "new")
