@@ -73,9 +73,12 @@ def test_who_is_idle_is_signed_out(chromium, server):
     page = signed_in(chromium, server)
     settle(page)
     page.js("sessionStorage.setItem('tael.touched', String(Date.now() - 29 * 60000))")
+    page.js("document.dispatchEvent(new Event('visibilitychange'))")
+    page.sees("Nobody seems to be here")
     page.press("Payments")
     page.heading("Payments")  # and the clock begins anew
     settle(page)
+    assert "Nobody seems to be here" not in page.text()
     page.js("sessionStorage.setItem('tael.touched', String(Date.now() - 31 * 60000))")
     page.sees("Nothing was done for 30 minutes", seconds=60)
     assert page.js("sessionStorage.length") == 0
@@ -84,6 +87,15 @@ def test_who_is_idle_is_signed_out(chromium, server):
             "sessionStorage.setItem('tael.touched', String(Date.now() - 31 * 60000));")
     page.open(f"{server.url}/console/?again#/payments")
     page.sees("Nothing was done for 30 minutes")
+    # Nor does a hand keep a key in a browser for ever.
+    page.fill("API key", server.key)
+    page.press("Sign in")
+    page.heading("Payments")
+    settle(page)
+    page.js("sessionStorage.setItem('tael.since', String(Date.now() - 13 * 3600000))")
+    page.press("Customers")
+    page.sees("12 hours have passed")
+    assert page.js("sessionStorage.length") == 0
     page.no_complaints()
 
 
@@ -106,6 +118,7 @@ def test_a_restricted_key_sees_what_it_may(chromium, server, client, tmp_path):
     page = signed_in(chromium, server, restricted_key(server, "payment_intents:read,charges:read"))
     settle(page)
     page.sees("This key may not see: disputes, suspense items, webhook endpoints.")
+    page.sees("This key may not: it needs balance:read.")
     assert "tael" not in page.js("document.querySelector('h1').textContent")
     go(page, "payments")
     page.sees("$43.21")
@@ -118,6 +131,7 @@ def test_a_restricted_key_sees_what_it_may(chromium, server, client, tmp_path):
     go(page, f"payments/{intent.id}")
     page.press("Refund")
     page.press("Refund", within="dialog")
+    page.press("Confirm", within="dialog")
     page.sees("refunds:write")
     assert refunds_of(client, intent) == []
     page.no_complaints()
@@ -396,10 +410,12 @@ def test_payouts_go_to_the_bank(chromium, make_server):
     tab.press("New payout")
     tab.fill("Amount", "500")
     tab.press("Pay out")
+    tab.press("Confirm")
     tab.sees("balance_insufficient")
     tab.fill("Amount", "25.50")
     tab.fill("Description", PLANTED)
     tab.press("Pay out")
+    tab.press("Confirm")
     tab.heading("Payout of $25.50")
     settle(tab)
     (made,) = own.v1.payouts.list().data
@@ -488,6 +504,19 @@ def test_any_object_is_opened_by_its_id(page, client, wallets):
         settle(page)
         page.press("As JSON")
         page.wait("document.querySelector('details[open] pre').textContent.startsWith('{')")
+
+
+def test_what_is_known_of_a_payment_finds_it(page, client):
+    zoe = client.v1.customers.create({"name": "Zo\u00eb Found-By-Name", "email": "zoe.found@example.com"})
+    intent = pay(client, 43219, token="pm_card_amex", currency="eur", customer=zoe.id)
+    for given, leads_to in (("zoe.found@example.com", zoe.id), ("Zo\u00eb Found", zoe.id),
+                            ("432.19 EUR", intent.id), ("0005", intent.id)):
+        go(page, "")
+        mark(page)
+        page.js(f"document.querySelector('#open').value = {json.dumps(given)}")
+        page.js("document.querySelector('#top form').requestSubmit()")
+        settle(page)
+        assert leads_to in page.wait("document.querySelector('tbody tr a') && document.querySelector('tbody tr a').hash", given)
 
 
 def test_events_are_filtered(page, client):
@@ -654,6 +683,7 @@ def test_through_a_gateway(chromium, server, tmp_path, client):
         page.press("Refund")
         page.fill("Amount (USD)", "1.00")
         page.press("Refund", within="dialog")
+        page.press("Confirm", within="dialog")
         page.sees("Refunded: $1.00.")
         settle(page)
         go(page, "new")

@@ -181,10 +181,13 @@ def test_money_is_held_raised_and_captured_in_part(page, client):
     page.press("Capture")
     page.fill("Amount (USD)", "26.00")
     page.press("Capture", within="dialog")
+    page.press("Confirm", within="dialog")
     page.sees("amount_to_capture")
     page.wait("fieldOf('Amount (USD)').getAttribute('aria-invalid') === 'true'")
     page.fill("Amount (USD)", "15.50")
     page.press("Capture", within="dialog")
+    page.sees("Capture $15.50, and release $9.50?")
+    page.press("Confirm", within="dialog")
     page.sees("Captured.")
     settle(page)
     page.sees("$15.50")
@@ -211,6 +214,7 @@ def test_a_part_is_refunded(page, client):
     page.press("Refund")
     page.fill("Amount (USD)", "20.01")
     page.press("Refund", within="dialog")
+    page.press("Confirm", within="dialog")
     page.wait("fieldOf('Amount (USD)').getAttribute('aria-invalid') === 'true'")
     page.sees("Request")  # its id, for whoever is asked about it
     page.fill("Amount (USD)", "five")
@@ -219,6 +223,7 @@ def test_a_part_is_refunded(page, client):
     page.fill("Amount (USD)", "5,25")
     page.fill("Reason", "requested_by_customer")
     page.press("Refund", within="dialog")
+    page.press("Confirm", within="dialog")
     page.sees("Refunded: $5.25.")
     settle(page)
     page.sees("charge.refunded")
@@ -231,16 +236,24 @@ def test_a_part_is_refunded(page, client):
     assert timeline(page) == events_of(client, refund.id)
 
 
-def test_pressed_twice_it_is_refunded_once(page, client):
+def test_pressed_twice_it_is_agreed_to_by_none_and_refunded_once(page, client):
     """CONSOLE-4."""
     intent = pay(client, 2000)
     go(page, f"payments/{intent.id}")
     page.press("Refund")
     page.fill("Amount (USD)", "3.00")
     page.press("Refund", within="dialog", times=2)
-    page.sees("Refunded: $3.00.")
+    page.sees("Give $3.00 back to Visa 4242?")
+    assert page.js("document.activeElement.className") == "review"
+    assert refunds_of(client, intent) == []
+    page.press("Change")
+    page.fill("Amount (USD)", "3.50")
+    page.press("Refund", within="dialog")
+    page.sees("Give $3.50 back to Visa 4242?")
+    page.press("Confirm", times=2)
+    page.sees("Refunded: $3.50.")
     settle(page)
-    assert refunds_of(client, intent) == [300]
+    assert refunds_of(client, intent) == [350]
 
 
 @pytest.mark.parametrize("instead, said", [
@@ -255,6 +268,7 @@ def test_an_answer_that_was_lost_is_asked_for_again(chromium, server, client, in
     page.press("Refund")
     page.fill("Amount (USD)", "4.00")
     page.press("Refund", within="dialog")
+    page.press("Confirm", within="dialog")
     page.sees(said)
     assert refunds_of(client, intent) == [400]
     # What is asked again is the same: nothing can be changed in between.

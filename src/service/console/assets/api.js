@@ -19,6 +19,11 @@ export class ApiError extends Error {
   get forbidden() {
     return this.status === 403;
   }
+
+  /* The permission that it lacks, such as balance:read. The message names it. */
+  get lacks() {
+    return this.forbidden ? (/'(\w+:(?:read|write))'/.exec(this.message) || [])[1] : undefined;
+  }
 }
 
 let onSignedOut = () => {};

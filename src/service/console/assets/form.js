@@ -5,7 +5,8 @@
  * however often an answer is lost on the way, what it asks for is done once: while a request is
  * under way the button is off; when no answer came, or one that leaves open what was done, the
  * fields are locked and only the same request can be sent again. A new key is made when the API has
- * refused for good: then nothing was done.
+ * refused for good: then nothing was done. What moves money out is shown once more before it is sent,
+ * and a double click does not agree to it.
  */
 import { ApiError, newIdempotencyKey } from './api.js';
 import { CURRENCIES, decimal, exponent, parseAmount } from './format.js';
@@ -146,8 +147,8 @@ export function errorBox(error) {
     error.requestId ? ['Request', link(`#/logs/${error.requestId}`, error.requestId)] : null,
   ].filter(Boolean);
   const paymentIntent = error.paymentIntent && error.paymentIntent.id;
-  return h('div', { class: 'error', role: 'alert' },
-    h('p', null, error.message),
+  return h('div', { class: error.lacks ? 'error quiet' : 'error', role: 'alert' },
+    h('p', null, error.lacks ? `This key may not: it needs ${error.lacks}.` : error.message),
     facts.length ? h('dl', null, facts.map(([name, value]) => [h('dt', null, name),
       h('dd', null, h('code', null, value))])) : null,
     paymentIntent ? h('p', null, link(`#/payments/${paymentIntent}`, 'The payment')) : null);
@@ -194,15 +195,63 @@ function isFinal(error) {
 /* -------------------------------------------------------------------------------------- form */
 
 /* A <form> of spec: fields, submit (text), run(values, idempotencyKey), done(result), danger, text;
- * reads: it changes nothing, and may be sent again with other values. */
+ * reads: it changes nothing, and may be sent again with other values; review(values): what is about to be
+ * done, as it was understood: the first press leads there, and a second one sends it. */
 export function buildForm(spec, cancel) {
   let idempotencyKey = newIdempotencyKey();
   let running = false;
+  let isReviewed = false;
   const rows = spec.fields.map(fieldRow);
   const box = h('div', { class: 'errors' });
   const submit = h('button', { type: 'submit', class: spec.danger ? 'danger' : 'primary' },
     spec.submit);
+  const change = button('Change', () => {
+    unlock();
+    rows[0].input.focus();
+  });
   const fields = h('fieldset', { class: 'plain' }, rows.map((row) => row.row));
+
+  function unlock() {
+    isReviewed = false;
+    fields.disabled = false;
+    change.hidden = true;
+    submit.textContent = spec.submit;
+    clearErrors(rows, box);
+  }
+
+  function review(values) {
+    isReviewed = true;
+    fields.disabled = true;
+    change.hidden = false;
+    submit.textContent = 'Confirm';
+    const text = h('p', { class: 'review', tabindex: '-1' }, spec.review(values));
+    show(box, text);
+    text.focus(); // so that it is read out, and no key that is held down agrees to it
+  }
+
+  async function send() {
+    clearErrors(rows, box);
+    const values = readAll(rows);
+    if (spec.review && !isReviewed) {
+      review(values);
+      return false;
+    }
+    change.hidden = true;
+    spec.done(await spec.run(values, idempotencyKey));
+    return true;
+  }
+
+  function refused(error) {
+    const isOpen = !spec.reads && (error.lost || (error.status !== 0 && !isFinal(error)));
+    if (isOpen) {
+      fields.disabled = true;
+      submit.textContent = 'Ask again';
+    } else {
+      unlock();
+    }
+    idempotencyKey = isFinal(error) ? newIdempotencyKey() : idempotencyKey;
+    showError(error, rows, box);
+  }
 
   async function press(event) {
     event.preventDefault();
@@ -211,29 +260,31 @@ export function buildForm(spec, cancel) {
     }
     running = true;
     submit.disabled = true;
-    clearErrors(rows, box);
     try {
-      const result = await spec.run(readAll(rows), idempotencyKey);
-      spec.done(result); // the form has done its work: it stays off
-      return;
+      if (await send()) {
+        return; // the form has done its work: it stays off
+      }
     } catch (error) {
       if (!(error instanceof ApiError)) {
         show(box, errorBox(asApiError(error)));
         throw error;
       }
-      const isOpen = !spec.reads && (error.lost || (error.status !== 0 && !isFinal(error)));
-      fields.disabled = isOpen;
-      submit.textContent = isOpen ? 'Ask again' : spec.submit;
-      idempotencyKey = isFinal(error) ? newIdempotencyKey() : idempotencyKey;
-      showError(error, rows, box);
+      refused(error);
     }
     running = false;
     submit.disabled = false;
   }
 
+  /* The second half of a double click agrees to nothing. */
+  submit.addEventListener('click', (event) => {
+    if (isReviewed && event.detail > 1) {
+      event.preventDefault();
+    }
+  });
+  change.hidden = true;
   const form = h('form', { class: 'form', novalidate: true, on: { submit: press } },
     spec.text ? h('p', null, spec.text) : null, fields, box,
-    h('p', { class: 'buttons' }, submit, cancel ? button('Back', cancel) : null));
+    h('p', { class: 'buttons' }, submit, change, cancel ? button('Back', cancel) : null));
   form.isRunning = () => running;
   return form;
 }

@@ -62,11 +62,13 @@ export function parseAmount(text, currency) {
   return Number.isSafeInteger(amount) ? amount : null;
 }
 
-const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
+const MOMENT = new Intl.DateTimeFormat(undefined, {
+  year: 'numeric', month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit', timeZoneName: 'short',
+});
 
 const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' });
 
-/* In the browser's zone, with UTC in the title; `short` leaves out the time of the day. */
+/* In the browser's zone, which is named, with UTC in the title; `short` leaves out the time of the day. */
 export function time(seconds, short) {
   if (!seconds) {
     return '';

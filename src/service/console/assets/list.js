@@ -117,16 +117,23 @@ export function tableOrNone(spec, objects) {
   return objects.length ? table(spec, objects) : empty(spec.none || 'None.');
 }
 
-/* Where a page's list was left: the history keeps it, so that going back leads there, and a reload. */
-function keptPlace(spec) {
-  const kept = spec.isPart ? null : history.state && history.state.list;
-  return kept || { cursor: {}, before: [] };
-}
-
-function keepPlace(spec, cursor, before) {
-  if (!spec.isPart) {
-    history.replaceState({ list: { cursor, before } }, '');
+/* Where a page's list was left: the history keeps it, so that going back leads there, and a reload. It is of
+ * this address: what is answered when the person has gone on is not kept of the next page. */
+function placeOf(spec) {
+  if (spec.isPart) {
+    return { cursor: {}, before: [], keep: () => {} };
   }
+  const here = location.hash;
+  const kept = history.state && history.state.here === here ? history.state : { cursor: {}, before: [] };
+  return {
+    cursor: kept.cursor,
+    before: [...kept.before],
+    keep: (cursor, before) => {
+      if (location.hash === here) {
+        history.replaceState({ here, cursor, before }, '');
+      }
+    },
+  };
 }
 
 /* What is asked for the rows. */
@@ -142,8 +149,8 @@ export function listView(ctx, spec) {
   const body = h('div', { class: 'rows', 'aria-live': 'polite', 'aria-busy': 'true' }, 'Loading...');
   const pages = h('div', { class: 'pages' });
   const exporter = spec.csv ? csvExporter(ctx, spec, (signal) => sourceOf(spec, filters, signal)) : null;
-  const kept = keptPlace(spec);
-  const before = [...kept.before]; // the cursors of the pages before this one
+  const place = placeOf(spec);
+  const { before } = place; // the cursors of the pages before this one
 
   async function load(cursor) {
     body.setAttribute('aria-busy', 'true');
@@ -154,7 +161,7 @@ export function listView(ctx, spec) {
       const objects = source.map ? source.map(answer.data) : answer.data;
       show(body, objects.length ? table(spec, objects) : empty(emptyText(spec, filters)));
       show(pages, pager(answer, cursor));
-      keepPlace(spec, cursor, before);
+      place.keep(cursor, before);
     } catch (error) {
       if (ctx.signal.aborted) {
         return;
@@ -187,7 +194,7 @@ export function listView(ctx, spec) {
     ];
   }
 
-  load(kept.cursor);
+  load(place.cursor);
   return h('div', { class: 'list' },
     spec.tabs ? tabsNode(ctx, spec, filters) : null,
     spec.filters ? filtersNode(ctx, spec, filters) : null,

@@ -11,7 +11,7 @@ import { event, events } from './events.js';
 import { keys } from './keys.js';
 import { log, logs } from './logs.js';
 import { newPayment, till } from './new_payment.js';
-import { object, openById } from './open.js';
+import { find, object } from './open.js';
 import { overview } from './overview.js';
 import { payment } from './payment.js';
 import { payments, refund, refunds } from './payments.js';
@@ -43,26 +43,35 @@ const ROUTES = [
 ];
 
 const MENU = [
-  ['', 'Overview'], ['payments', 'Payments'], ['new', 'New payment'],
-  ['checkout', 'Checkout sessions'], ['codes', 'Till codes'], ['refunds', 'Refunds'],
-  ['disputes', 'Disputes'], ['customers', 'Customers'], ['setups', 'Setup intents'],
-  ['wallets', 'Wallets'], ['transfers', 'Wallet transfers'], ['money-requests', 'Requests for money'],
-  ['holds', 'Wallet holds'], ['withdrawals', 'Withdrawals'],
-  ['balance', 'Balance'], ['payouts', 'Payouts'], ['rules', 'Rules'],
-  ['lists', 'Block and allow lists'], ['suspense', 'Suspense items'],
-  ['keys', 'API keys'], ['webhooks', 'Webhooks'], ['events', 'Events'], ['logs', 'Requests'],
+  ['Payments', [
+    ['', 'Overview'], ['payments', 'Payments'], ['new', 'New payment'], ['checkout', 'Checkout sessions'],
+    ['codes', 'Till codes'], ['refunds', 'Refunds'], ['disputes', 'Disputes'],
+  ]],
+  ['Customers', [['customers', 'Customers'], ['setups', 'Setup intents']]],
+  ['Wallets', [
+    ['wallets', 'Wallets'], ['transfers', 'Wallet transfers'], ['money-requests', 'Requests for money'],
+    ['holds', 'Wallet holds'], ['withdrawals', 'Withdrawals'],
+  ]],
+  ['Money', [['balance', 'Balance'], ['payouts', 'Payouts'], ['suspense', 'Suspense items']]],
+  ['Fraud', [['rules', 'Rules'], ['lists', 'Block and allow lists']]],
+  ['Developers', [
+    ['keys', 'API keys'], ['webhooks', 'Webhooks'], ['events', 'Events'], ['logs', 'Requests'],
+  ]],
 ];
 
 const IDLE_LOOK_MS = 15000;
 const top = document.getElementById('top');
 const nav = document.getElementById('nav');
 const main = document.getElementById('main');
+const warning = h('p', { class: 'note' },
+  'Nobody seems to be here: press any key, or you are signed out soon.');
 let leaving = new AbortController();
 
 /* -------------------------------------------------------------------------------- sign-in */
 
 function signOut(why) {
   session.signOut();
+  warning.remove();
   closeDialogs();
   leaving.abort();
   signInPage(why);
@@ -113,21 +122,21 @@ function signInPage(why) {
 
 /* ----------------------------------------------------------------------------------- shell */
 
-function openBox() {
+function findBox() {
   const input = h('input', {
-    id: 'open', name: 'id', placeholder: 'Open by id: pi_..., cus_...', autocomplete: 'off',
-    spellcheck: 'false', 'aria-label': 'Open by id',
+    id: 'open', name: 'id', placeholder: 'Find: id, e-mail, name, 12.50 usd, card 4242', autocomplete: 'off',
+    spellcheck: 'false', 'aria-label': 'Find by id, e-mail, name, amount or the end of a card',
   });
   const said = h('span', { class: 'say', role: 'alert' });
   const form = h('form', {
-    role: 'search', 'aria-label': 'Open by id',
+    role: 'search', 'aria-label': 'Find',
     on: {
       input: () => show(said),
       submit: async (event_) => {
         event_.preventDefault();
         show(said);
         try {
-          go(await openById(input.value.trim()));
+          go(await find(input.value.trim()));
           input.value = '';
         } catch (error) {
           if (!(error instanceof ApiError)) {
@@ -157,11 +166,14 @@ function shell() {
     h('a', { class: 'brand', href: '#/' }, 'Tael'),
     session.isTest() ? h('span', { class: 'mode test' }, 'Test mode')
       : h('span', { class: 'mode live' }, 'Live'),
-    openBox(),
+    findBox(),
     h('span', { class: 'who' }, session.isRestricted() ? 'Restricted key ' : 'Secret key ',
       h('code', null, session.hint())),
     button('Sign out', () => signOut('You have signed out.')));
-  show(nav, h('ul', null, MENU.map(([path, text]) => h('li', null, link(`#/${path}`, text)))));
+  show(nav, MENU.map(([group, entries]) => [
+    h('p', { class: 'group', 'aria-hidden': 'true' }, group),
+    h('ul', { 'aria-label': group }, entries.map(([path, text]) => h('li', null, link(`#/${path}`, text)))),
+  ]));
 }
 
 function go(address) {
@@ -254,9 +266,14 @@ async function route() {
   }
 }
 
+/* Nobody's hand, or somebody's for very long: a key is not left lying about. */
 function lookForHands() {
   if (session.isIdle()) {
     signOut(`Nothing was done for ${session.IDLE_MINUTES} minutes: you were signed out.`);
+  } else if (session.isOver()) {
+    signOut(`${session.WHOLE_HOURS} hours have passed: sign in again.`);
+  } else if (session.isNearlyIdle() && !warning.isConnected) {
+    document.getElementById('notes').append(warning);
   }
 }
 
@@ -276,15 +293,18 @@ for (const type of ['pointerdown', 'keydown', 'wheel', 'touchstart']) {
   window.addEventListener(type, () => {
     lookForHands(); // before it counts: a tab that slept comes back with a hand on it
     session.touch();
+    warning.remove();
   }, { capture: true, passive: true });
 }
 window.addEventListener('hashchange', route);
+document.addEventListener('visibilitychange', () => document.hidden || lookForHands());
 setInterval(lookForHands, IDLE_LOOK_MS);
-if (session.isIdle()) {
-  lookForHands();
-} else if (session.key() === null) {
+if (session.key() === null) {
   signInPage();
 } else {
-  shell();
-  route();
+  lookForHands();
+  if (session.key() !== null) {
+    shell();
+    route();
+  }
 }

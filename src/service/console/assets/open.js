@@ -1,4 +1,4 @@
-/* Any object by its id: the beginning of an id tells what it names. */
+/* Any object by its id, whose beginning tells what it names; others by what a person knows of them. */
 import { ApiError, at, get } from './api.js';
 import { idOf, money, reference, time, words } from './format.js';
 import { detailPage } from './detail.js';
@@ -33,6 +33,28 @@ export async function openById(id) {
     return `#/payments/${idOf((await get(at('charges', id))).payment_intent)}`;
   }
   throw new ApiError('An id is like pi_..., ch_..., re_..., cus_..., wal_..., evt_... .');
+}
+
+/* What else is looked for in the box at the top, and the list that has it. */
+const CLUES = [
+  [/^(\d{4})$/, (last4) => ['payments', { last4 }]],
+  [/^(\d+(?:[.,]\d+)?) *([a-z]{3})$/i, (amount, currency) =>
+    ['payments', { amount, currency: currency.toLowerCase() }]],
+  [/^(\S+@\S+\.\S+)$/, (email) => ['customers', { email }]],
+  [/^(\+[\d ()-]{5,})$/, (phone) => ['customers', { phone }]],
+  [/^([\p{L}][\p{L}\p{M} .'-]+)$/u, (name) => ['customers', { name }]],
+];
+
+/* The address of what a person has typed: an id, or what is known of a payment or a customer. */
+export async function find(text) {
+  for (const [pattern, listOf] of CLUES) {
+    const match = pattern.exec(text);
+    if (match) {
+      const [page, filters] = listOf(...match.slice(1));
+      return `#/${page}?${new URLSearchParams(filters)}`;
+    }
+  }
+  return openById(text);
 }
 
 const MOMENTS = ['created', 'available_on'];

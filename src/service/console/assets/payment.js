@@ -31,6 +31,8 @@ const capture = {
   form: (intent) => ({
     text: `${money(intent.amount_capturable, intent.currency)} are held. What is not captured is released.`,
     fields: [amountField(intent.currency, intent.amount_capturable, { params: ['amount_to_capture'] })],
+    review: ({ amount }) => `Capture ${money(amount, intent.currency)}` + (amount < intent.amount_capturable
+      ? `, and release ${money(intent.amount_capturable - amount, intent.currency)}?` : '?'),
     run: (values, key) => post(at('payment_intents', intent.id, 'capture'),
       { amount_to_capture: values.amount }, key),
     said: () => 'Captured.',
@@ -70,6 +72,8 @@ const refund = {
   form: (intent) => ({
     text: `Up to ${money(refundable(intent), intent.currency)} can be given back.`,
     fields: [amountField(intent.currency, refundable(intent)), reasonField('reason')],
+    review: ({ amount }) => `Give ${money(amount, intent.currency)} back to ` +
+      `${(!intent.split && methodOf(intent)) || 'the payer'}?`,
     run: (values, key) => post('v1/refunds', { payment_intent: intent.id, ...values }, key),
     said: (made) => `Refunded: ${money(made.amount, made.currency)}.`,
   }),

@@ -35,6 +35,8 @@ function create(ctx) {
       { name: 'destination', label: 'Bank account', placeholder: 'ba_...' }, descriptionField(),
       { name: 'statement_descriptor', label: 'On the statement', maximum: 22 },
     ],
+    review: ({ amount, currency, destination }) => `Pay out ${money(amount, currency)} to ` +
+      `${destination || `the default bank account for ${currency.toUpperCase()}`}?`,
     run: (values, key) => post('v1/payouts', values, key),
     done: (made) => ctx.go(`#/payouts/${made.id}`),
   });

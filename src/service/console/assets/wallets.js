@@ -77,6 +77,7 @@ const reserve = {
     text: 'Money is set aside for another wallet, until it is captured or released.',
     fields: [amountField(one.currency), { name: 'to', label: 'For', required: true,
       hint: "A wallet's id, e-mail, phone or handle." }, descriptionField()],
+    review: ({ amount, to }) => `Set ${money(amount, one.currency)} aside for ${to}?`,
     run: (values, key) => post(at('wallets', one.id, 'holds'), values, key),
     said: () => 'Held.',
   }),
@@ -91,6 +92,8 @@ const withdraw = {
       { name: 'bank_account[routing_number]', label: 'Routing number' },
       { name: 'bank_account[country]', label: 'Country', maximum: 2, placeholder: 'US' },
       { name: 'bank_account[account_holder_name]', label: 'Holder' }, descriptionField()],
+    review: (values) => `Send ${money(values.amount, one.currency)} to the account ` +
+      `${values['bank_account[account_number]']}?`,
     run: (values, key) => post(at('wallets', one.id, 'withdrawals'), values, key),
     said: () => 'On its way.',
   }),
@@ -206,6 +209,7 @@ export function hold(ctx) {
       form: (one) => ({
         text: 'What is not captured is released.',
         fields: [amountField(one.currency, one.amount_capturable)],
+        review: ({ amount }) => `Capture ${money(amount, one.currency)} for ${idOf(one.to)}?`,
         run: (values, key) => post(at('wallet_holds', one.id, 'capture'), values, key),
       }),
     }, {
@@ -255,6 +259,7 @@ export function withdrawal(ctx) {
         text: 'The bank sent it back and its wallet is closed: say who gets it.',
         fields: [{ name: 'wallet', label: 'Wallet', required: true,
           hint: "A wallet's id, e-mail, phone or handle." }],
+        review: (values) => `Give ${money(one.amount, one.currency)} to ${values.wallet}?`,
         run: (values, key) => post(at('wallet_withdrawals', one.id, 'give'), values, key),
       }),
     }],
