@@ -125,6 +125,7 @@ mobile_fake(struct port_mobile_request *request)
     assert_int_equal(request->scope, 6);
     assert_string_equal(request->code, "123456789012345678");
     assert_string_equal(request->payment, "pi_1");
+    assert_string_equal(request->key, "k1");
     request->error = t_binding.told;
     request->outcome = mobile_outcome;
     (void)snprintf(request->wallet, sizeof(request->wallet), "wal_2");
@@ -152,6 +153,7 @@ test_mobile(void **state)
             .scope = 6,
             .code = "123456789012345678",
             .payment = "pi_1",
+            .key = "k1",
         };
         bool good = i <= PORT_MOBILE_LIMITED;
         mobile_outcome = good ? (enum port_mobile_outcome)i : PORT_MOBILE_OK;

@@ -218,6 +218,7 @@ static const struct remote_field mobile_request_fields[] = {
     NEEDED(U64, struct port_mobile_request, scope, "scope"),
     CHARS(struct port_mobile_request, code, "code"),
     CHARS(struct port_mobile_request, payment, "payment"),
+    CHARS(struct port_mobile_request, key, "key"), /* since version 2 */
 };
 TABLE(remote_mobile_request, mobile_request_fields);
 
@@ -305,7 +306,7 @@ static const struct {
     [REMOTE_NETWORK] = {"network", "vault", 2},
     [REMOTE_VAULT] = {"vault", "vault", 1},
     [REMOTE_WALLET] = {"wallet", "wallets", 1},
-    [REMOTE_MOBILE] = {"mobile", "mobile", 1},
+    [REMOTE_MOBILE] = {"mobile", "mobile", 2},
     [REMOTE_BANK] = {"bank", "bank", 1}, /* is asked nothing that version 1 has not */
 };
 

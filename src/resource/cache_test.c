@@ -112,76 +112,6 @@ answer_found(struct t_world *world, uint64_t version, const uint8_t *value, size
     answer(world, PORT_CACHE_FOUND, 0);
 }
 
-/* --------------------------------------------------------------------- a store that is shared */
-
-static const void *loser; /* any owner, if it is set */
-
-static void
-shared_owner(struct document_store *store, const void *owner)
-{
-    (void)store;
-    (void)owner;
-}
-
-static err_t
-shared_outcome(struct document_store *store, const void *owner)
-{
-    (void)store;
-    return owner != NULL && loser != NULL ? ERR_STALE : ERR_OK;
-}
-
-static err_t
-shared_prefetch(struct document_store *store, const struct document_wish *wishes, uint32_t count)
-{
-    (void)store;
-    (void)wishes;
-    (void)count;
-    return ERR_OK;
-}
-
-static err_t
-shared_lock(struct document_store *store, struct document_lock *locks, uint32_t count)
-{
-    (void)store;
-    for (uint32_t i = 0; i < count; i++) {
-        locks[i].granted = true;
-    }
-    return ERR_OK;
-}
-
-static void
-shared_unlock(struct document_store *store, uint64_t scope, struct span id)
-{
-    (void)store;
-    (void)scope;
-    (void)id;
-}
-
-static bool
-shared_lead(struct document_store *store, const char *work)
-{
-    (void)store;
-    (void)work;
-    return true;
-}
-
-static uint64_t
-shared_round_trips(struct document_store *store)
-{
-    (void)store;
-    return 0;
-}
-
-static const struct document_shared_ops shared_ops = {
-    .owner = shared_owner,
-    .outcome = shared_outcome,
-    .prefetch = shared_prefetch,
-    .lock = shared_lock,
-    .unlock = shared_unlock,
-    .lead = shared_lead,
-    .round_trips = shared_round_trips,
-};
-
 /* ---------------------------------------------------------------------------------- the world */
 
 static int
@@ -190,11 +120,10 @@ setup(void **state)
     memset(&far, 0, sizeof(far));
     far.port = (struct port_cache){
         .use = far_use, .ask = far_ask, .store = far_store, .forget = far_forget};
-    loser = NULL;
     assert_int_equal(t_setup(state), 0);
     struct t_world *world = *state;
     t_close(world);
-    world->store.store.shared = &shared_ops;
+    world->store.store.shared = &t_shared_ops;
     world->cache = &far.port;
     world->settings.cache_entries_max = 100;
     world->settings.cache_bytes_max = 100000;
@@ -496,9 +425,9 @@ who_lost_forgets(void **state)
     struct t_world *world = *state;
     const char *id = make(world);
     read_first(world, id);
-    loser = world;
+    world->store.owners_lose = true;
     struct t_call *call = t_do(world, T_UPDATE, id, NULL);
-    loser = NULL;
+    world->store.owners_lose = false;
     t_expect_error(call, 409, "", NULL);
     assert_true(far.told_version == CACHE_VERSION_NONE);
     (void)read_stored(world, id);

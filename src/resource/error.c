@@ -118,6 +118,10 @@ resource_fail(struct resource_op *op, const struct resource_error *error)
     }
     resource_writes_undo(op);
     err_t result = op->doom;
+    if (result == ERR_OK && resource_idempotency_overtaken(op)) {
+        buf_release(&body);
+        return;
+    }
     if (result == ERR_OK) {
         result = resource_idempotency_forget(op);
     }

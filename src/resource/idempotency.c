@@ -196,12 +196,11 @@ static err_t
 row_find(
     struct resource_op *op,
     struct span key,
-    int64_t number,
+    const struct document_query *query,
     struct resource_idempotency_row **ret_row)
 {
-    struct document_query query = row_query(op, number);
     struct row_search search = {.key = key};
-    TRY(resource_find(op, &resource_idempotency_type, &query, row_matches, &search));
+    TRY(resource_find(op, &resource_idempotency_type, query, row_matches, &search));
     *ret_row = search.found;
     return ERR_OK;
 }
@@ -355,7 +354,8 @@ resource_idempotency_begin(struct resource_op *op)
     op->idempotency.number = key_number(key);
     err_t result = resource_idempotency_hash(op);
     if (result == ERR_OK) {
-        result = row_find(op, key, op->idempotency.number, &row);
+        struct document_query query = row_query(op, op->idempotency.number);
+        result = row_find(op, key, &query, &row);
     }
     if (result != ERR_OK) {
         resource_internal(op, result, "idempotency key");
@@ -370,6 +370,34 @@ resource_idempotency_begin(struct resource_op *op)
         return false;
     }
     return true;
+}
+
+/*
+ * RESOURCE-13: another process may have begun the same request after this one had looked for its
+ * row: what this one is refused for may be that one's doing. A refusal of a new key is therefore
+ * told when its row is still not there, asked for behind all that the refusal rests on. The limit
+ * is another than that of the first look, whose answer the store may still have.
+ */
+bool
+resource_idempotency_overtaken(struct resource_op *op)
+{
+    struct resource_idempotency_row *row = NULL;
+    if (op->runtime->shared == NULL || op->idempotency.state != RESOURCE_IDEMPOTENCY_NEW) {
+        return false;
+    }
+    struct span key = op->idempotency.key;
+    struct document_query query = row_query(op, op->idempotency.number);
+    query.limit = SAME_NUMBER_MAX + 1;
+    err_t result = row_find(op, key, &query, &row);
+    if (result == ERR_OK && row == NULL) {
+        return false;
+    }
+    resource_idempotency_release(op);
+    if (result != ERR_OK) {
+        resource_internal(op, result, "idempotency key");
+        return true;
+    }
+    return !meet_row(op, row, key);
 }
 
 /* ------------------------------------------------------------------------------- running, finished
@@ -459,7 +487,8 @@ resource_adopt_key(struct resource_op *op, struct span idempotency_key)
         return;
     }
     struct resource_idempotency_row *row = NULL;
-    err_t result = row_find(op, idempotency_key, key_number(idempotency_key), &row);
+    struct document_query query = row_query(op, key_number(idempotency_key));
+    err_t result = row_find(op, idempotency_key, &query, &row);
     if (result == ERR_OK && row != NULL && row->running) {
         op->idempotency.row = row;
         op->idempotency.row_durable = true;

@@ -40,12 +40,12 @@ a_repeat_answers_the_same(void **state)
 
 /* Without the runtime's knowing. */
 static void
-t_remove_event(struct t_world *world, const struct t_call *events)
+t_remove(struct t_world *world, const struct document_kind *kind, const char *id, uint32_t version)
 {
     struct document_store *documents = world->store.real;
-    struct span id = span_from_cstr(t_text(events, "data.0.id"));
     assert_int_equal(documents->ops->begin(documents), ERR_OK);
-    assert_int_equal(documents->ops->remove(documents, resource_event_type.kind, 2, id, 1), ERR_OK);
+    assert_int_equal(
+        documents->ops->remove(documents, kind, 2, span_from_cstr(id), version), ERR_OK);
     assert_int_equal(documents->ops->commit(documents), ERR_OK);
 }
 
@@ -59,7 +59,8 @@ t_expect_own_answer(struct t_world *world, const char *form, bool own)
     t_expect_replay(t_do_with_key(world, T_CREATE, NULL, form, key), first);
     t_restart(world);
     t_expect_replay(t_do_with_key(world, T_CREATE, NULL, form, key), first);
-    t_remove_event(world, t_do(world, T_EVENTS, NULL, NULL));
+    const char *event = t_text(t_do(world, T_EVENTS, NULL, NULL), "data.0.id");
+    t_remove(world, resource_event_type.kind, event, 1);
     size_t count = t_count(world, "thing");
     struct t_call *again = t_do_with_key(world, T_CREATE, NULL, form, key);
     if (own) {
@@ -132,6 +133,26 @@ keys_belong_to_a_merchant_and_mode(void **state)
     t_run(world);
     assert_int_equal(call->request.status, 200);
     assert_false(call->request.replayed);
+}
+
+/* It was there when the key was looked for, and gone when the thing was: another process does the
+ * same request. */
+static void
+a_refusal_is_not_told_of_what_another_process_did_with_the_key(void **state)
+{
+    struct t_world *world = *state;
+    t_close(world);
+    world->store.store.shared = &t_shared_ops;
+    t_open(world);
+    const char *id = t_text(t_do(world, T_CREATE, NULL, "name=a"), "id");
+    struct t_call *first = t_do_with_key(world, T_UPDATE, id, NULL, "k1");
+    assert_int_equal(first->request.status, 200);
+    t_remove(world, &t_thing_kind, id, 2);
+    world->store.overtaken = true;
+    t_expect_replay(t_do_with_key(world, T_UPDATE, id, NULL, "k1"), first);
+    world->store.overtaken = true;
+    t_expect_error(t_do_with_key(world, T_UPDATE, id, NULL, "k2"), 404, "resource_missing", "id");
+    assert_false(world->store.overtaken);
 }
 
 static void
@@ -408,6 +429,7 @@ main(void)
         T(an_event_keeps_the_answer_if_it_lives_longer),
         T(other_parameters_or_another_endpoint_are_refused),
         T(keys_belong_to_a_merchant_and_mode),
+        T(a_refusal_is_not_told_of_what_another_process_did_with_the_key),
         T(validation_failures_leave_the_key_new),
         T(executed_failures_are_kept),
         T(a_failed_commit_leaves_the_key_new),

@@ -369,6 +369,8 @@ MUST_USE err_t resource_idempotency_hash(struct resource_op *op);
 MUST_USE err_t resource_idempotency_open(struct resource_runtime *runtime); /* reads the secret */
 MUST_USE bool resource_idempotency_begin(struct resource_op *op);           /* false: answered */
 MUST_USE bool resource_idempotency_wish(struct resource_op *op, struct document_query *ret_query);
+/* True: another process has the key by now, and that was answered instead of a refusal. */
+MUST_USE bool resource_idempotency_overtaken(struct resource_op *op);
 /* Before effects outside: writes the row that says running. */
 MUST_USE err_t resource_idempotency_announce(struct resource_op *op);
 MUST_USE err_t

@@ -143,6 +143,10 @@ store_list(
     void *context)
 {
     struct t_store *t = (struct t_store *)(void *)store;
+    if (t->overtaken && strcmp(kind->name, "idempotency_key") == 0) {
+        t->overtaken = false;
+        return ERR_OK;
+    }
     struct counting counting = {.each = each, .context = context};
     err_t error = real_of(store)->ops->list(real_of(store), kind, query, counting_row, &counting);
     t->key_lists += strcmp(kind->name, "api_key") == 0 ? 1 : 0;

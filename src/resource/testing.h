@@ -73,6 +73,8 @@ struct t_store {
     uint64_t rows_listed; /* by all lists of things */
     uint64_t gets;        /* of rows of things */
     uint64_t key_lists;   /* looks for an API key */
+    bool owners_lose;     /* against other processes; of a store with t_shared_ops */
+    bool overtaken; /* the next look for an idempotency key is before another process wrote it */
     bool open;
 };
 
@@ -129,6 +131,9 @@ extern bool t_with_sync_loop;
     (cmocka_run_group_tests_name(name, tests, NULL, NULL) +                                        \
      ((t_with_sync_loop = true),                                                                   \
       cmocka_run_group_tests_name(name " with a sync loop", tests, NULL, NULL)))
+
+/* For `shared` of the store, before t_open. */
+extern const struct document_shared_ops t_shared_ops;
 
 int t_setup(void **state);
 int t_teardown(void **state);

@@ -93,5 +93,26 @@ def test_crash_of_a_payment_from_a_wallet(make_server, way, point):
     assert earned == (0 if way == "hold" else AMOUNT - fee)
 
 
+def test_crash_when_only_the_code_knows(make_server):
+    """MOBILE-2: it is used up, and nothing else is written. It is good for the same request, and for no other one."""
+    server = make_server(start=False)
+    server.start(fault="payer-code-used:crash")
+    http, key = Http(server), {"Idempotency-Key": str(uuid.uuid4())}
+    wallet = funded_wallet(http)
+    body = intent_of(**by_code(http, wallet))
+    with pytest.raises(requests.exceptions.ConnectionError):
+        http.post("/v1/payment_intents", body, headers=key)
+    server.wait_for_crash()
+    server.start()
+    http = Http(server)
+    other = http.post("/v1/payment_intents", body)
+    assert (other.status_code, other.json()["error"]["code"]) == (400, "payer_code_used")
+    paid = http.post("/v1/payment_intents", body, headers=key)
+    assert (paid.status_code, paid.json()["status"]) == (200, "succeeded"), paid.text
+    assert http.get(f"/v1/wallets/{wallet}").json()["balance"]["available"] == FUNDS - AMOUNT
+    again = http.post("/v1/payment_intents", body, headers=key)
+    assert again.json() == paid.json() and len(listed(http)) == 1
+
+
 def listed(http):
     return http.get("/v1/payment_intents").json()["data"]

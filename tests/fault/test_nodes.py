@@ -175,6 +175,26 @@ def test_one_key_on_two_nodes_pays_once(nodes):
                                if one.payment_intent in charges) == charges
 
 
+def asked_of_both(nodes, path, body):
+    """The same request, eight times at once: it is done once, and neither says no."""
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    both = clients(nodes)
+    answers = at_once([lambda http=both[i % 2]: http.post(path, body, headers=key) for i in range(8)])
+    assert {answer.status_code for answer in answers} <= {200, 409}, [answer.text for answer in answers]
+    assert len({answer.text for answer in answers if answer.status_code == 200}) == 1
+
+
+def test_one_key_on_two_nodes_is_refused_by_neither(nodes):
+    """RESOURCE-13: what a request itself has done at one of them is no reason for the other to refuse it."""
+    http = clients(nodes)[0]
+    for _ in range(ROUNDS):
+        intent = http.post("/v1/payment_intents", {
+            "amount": "1500", "currency": "usd", "payment_method": "pm_card_visa"}).json()["id"]
+        asked_of_both(nodes, f"/v1/payment_intents/{intent}/confirm", {})
+        asked_of_both(nodes, "/v1/refunds", {"payment_intent": intent})
+    settled(nodes)
+
+
 def test_one_intent_confirmed_on_two_nodes_is_charged_once(nodes):
     both = clients(nodes)
     for _ in range(ROUNDS):

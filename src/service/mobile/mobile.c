@@ -11,6 +11,7 @@ static const struct resource_field code_fields[] = {
     RESOURCE_TEXT_COLUMN(mobile_code, wallet, MOBILE_CODE_WALLET),
     RESOURCE_TEXT_COLUMN(mobile_code, hash, MOBILE_CODE_HASH),
     RESOURCE_TEXT(mobile_code, payment),
+    RESOURCE_TEXT(mobile_code, key),
     RESOURCE_INTEGER(mobile_code, expires),
     RESOURCE_INTEGER_COLUMN(mobile_code, purge, MOBILE_CODE_PURGE),
 };

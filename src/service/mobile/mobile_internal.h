@@ -21,6 +21,7 @@ struct mobile_code {
     struct span wallet;
     struct span hash;    /* of the digits, which nobody keeps */
     struct span payment; /* that used it; empty: none did */
+    struct span key;     /* the idempotency key that it was used with; empty: none */
     int64_t expires;     /* unix seconds */
     int64_t purge;       /* when it may be forgotten */
 };

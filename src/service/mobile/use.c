@@ -52,10 +52,15 @@ find(struct resource_op *op, struct span digits, struct mobile_code **ret_code)
 }
 
 static enum port_mobile_outcome
-judge(struct resource_op *op, struct mobile_code *code, const struct port_mobile_request *request)
+judge(
+    struct resource_op *op,
+    const struct mobile_code *code,
+    const struct port_mobile_request *request)
 {
     if (code->payment.size != 0) {
-        return span_equal_cstr(code->payment, request->payment) ? PORT_MOBILE_OK : PORT_MOBILE_USED;
+        bool same = span_equal_cstr(code->payment, request->payment) ||
+                    (code->key.size != 0 && span_equal_cstr(code->key, request->key));
+        return same ? PORT_MOBILE_OK : PORT_MOBILE_USED;
     }
     return (int64_t)resource_now_s(op) < code->expires ? PORT_MOBILE_OK : PORT_MOBILE_EXPIRED;
 }
@@ -72,6 +77,7 @@ use(struct resource_op *op, struct mobile_code *code, struct port_mobile_request
     memcpy(request->wallet, code->wallet.data, code->wallet.size);
     request->wallet[code->wallet.size] = '\0';
     code->payment = span_from_cstr(request->payment);
+    code->key = span_from_cstr(request->key);
     return resource_save(op, &mobile_code_type, code);
 }
 

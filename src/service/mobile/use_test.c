@@ -186,16 +186,29 @@ answered(struct port_mobile_request *request)
 
 /* Sends; does not run. */
 static void
-send(
-    struct t_world *world, struct t_use *use, uint64_t scope, const char *code, const char *payment)
+send_with_key(
+    struct t_world *world,
+    struct t_use *use,
+    uint64_t scope,
+    const char *code,
+    const char *payment,
+    const char *key)
 {
     struct port_mobile *port = mobile_port(world->mobile);
     *use = (struct t_use){
         .request = {.reply_to = os_loop_executor(world->loop), .done = answered, .scope = scope}};
     (void)snprintf(use->request.code, sizeof(use->request.code), "%s", code);
     (void)snprintf(use->request.payment, sizeof(use->request.payment), "%s", payment);
+    (void)snprintf(use->request.key, sizeof(use->request.key), "%s", key);
     port->use_code(port, &use->request);
     assert_int_equal(use->answers, 0);
+}
+
+static void
+send(
+    struct t_world *world, struct t_use *use, uint64_t scope, const char *code, const char *payment)
+{
+    send_with_key(world, use, scope, code, payment, "");
 }
 
 /* MOBILE-4 */
@@ -212,6 +225,16 @@ expect_answer(const struct t_use *use, err_t error, enum port_mobile_outcome out
     } else if (error == ERR_OK) {
         assert_string_equal(use->request.wallet, "");
     }
+}
+
+static void
+expect_use_with_key(
+    struct t_world *world, const char *payment, const char *key, enum port_mobile_outcome outcome)
+{
+    struct t_use use;
+    send_with_key(world, &use, SCOPE, world->code, payment, key);
+    run(world);
+    expect_answer(&use, ERR_OK, outcome);
 }
 
 static void
@@ -235,6 +258,20 @@ a_code_is_one_payments_and_no_others(void **state)
     expect_use(world, world->code, "pi_2", PORT_MOBILE_USED);
     expect_use(world, world->code, "pi_1", PORT_MOBILE_OK);
     expect_use(world, world->code, "pi_2", PORT_MOBILE_USED);
+}
+
+/* MOBILE-2: its first try may be under way elsewhere, or have died before anything but the code
+ * knew of it. */
+static void
+a_request_that_is_repeated_has_its_code(void **state)
+{
+    struct t_world *world = *state;
+    expect_use_with_key(world, "pi_1", "k1", PORT_MOBILE_OK);
+    expect_use_with_key(world, "pi_2", "k2", PORT_MOBILE_USED);
+    expect_use_with_key(world, "pi_2", "", PORT_MOBILE_USED);
+    expect_use_with_key(world, "pi_3", "k1", PORT_MOBILE_OK);
+    expect_use_with_key(world, "pi_3", "", PORT_MOBILE_OK);
+    expect_use_with_key(world, "pi_4", "k1", PORT_MOBILE_USED); /* a payment without a key has it */
 }
 
 static void
@@ -366,6 +403,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_WORLD(a_code_is_one_payments_and_no_others),
+        IN_WORLD(a_request_that_is_repeated_has_its_code),
         IN_WORLD(of_many_at_once_one_has_it),
         IN_WORLD(a_commit_that_fails_uses_nothing_up),
         IN_WORLD(a_code_ends_with_its_last_second),

@@ -15,7 +15,9 @@
 
 #include "base/assert.h"
 #include "base/list.h"
+#include "os/fault.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define CODE_PARAM "payment_method_data[payer_code][code]"
@@ -85,6 +87,7 @@ code_used(struct port_mobile_request *request)
         refuse(flow, request->outcome);
         return;
     }
+    FAULT_POINT("payer-code-used");
     flow->method->wallet = arena_copy(resource_op_arena(flow->op), span_from_cstr(request->wallet));
     flow->method_step(flow);
 }
@@ -144,6 +147,9 @@ payments_payer_choose(struct payments_flow *flow)
     memcpy(flow->mobile.code, code.data, code.size);
     ASSERT(flow->intent->header.id.size < sizeof(flow->mobile.payment));
     memcpy(flow->mobile.payment, flow->intent->header.id.data, flow->intent->header.id.size);
+    struct span key = resource_op_idempotency_key(flow->op);
+    ASSERT(key.size < sizeof(flow->mobile.key));
+    (void)snprintf(flow->mobile.key, sizeof(flow->mobile.key), "%.*s", SPAN_PRINTF(key));
     mobile->use_code(mobile, &flow->mobile);
 }
 

@@ -2,8 +2,9 @@
  * The mobile port: whose wallet is behind the code that a payer shows? Asking uses the code up:
  * it is good for one payment, and dead even if that fails.
  *
- * Asking again for the same payment answers the same (M3). Answers are posted to the requester's
- * executor, always later, when they are durable.
+ * Asking again for the same payment, or by the same request, answers the same (M3): a request that
+ * is repeated while nobody knows of its first try makes another payment, and the key lets one of
+ * the two be. Answers are posted to the requester's executor, always later, when they are durable.
  */
 #ifndef PORT_MOBILE_H
 #define PORT_MOBILE_H
@@ -14,6 +15,7 @@
 #include "tracecontext/tracecontext.h"
 
 #define PORT_MOBILE_CODE_DIGITS 18
+#define PORT_MOBILE_KEY_SIZE    256
 
 enum port_mobile_outcome {
     PORT_MOBILE_OK,
@@ -34,6 +36,7 @@ struct port_mobile_request {
     uint64_t scope;
     char code[PORT_MOBILE_CODE_DIGITS + 1]; /* digits */
     char payment[ID_TEXT_SIZE];             /* what it is to pay: pi_... */
+    char key[PORT_MOBILE_KEY_SIZE];         /* the idempotency key of the request; empty: none */
 
     err_t error; /* not ERR_OK: nothing is known; ask again */
     enum port_mobile_outcome outcome;
