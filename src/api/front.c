@@ -41,17 +41,10 @@ api_request_id(struct api *api, char out[RESOURCE_REQUEST_ID_SIZE])
 }
 
 struct span
-api_peer_address(const struct net_exchange *exchange, char text[NET_ADDRESS_TEXT_SIZE])
+api_peer_address(const struct net_exchange *exchange, char text[NET_HOST_TEXT_SIZE])
 {
-    net_address_format(&exchange->peer, text);
-    struct span address = span_from_cstr(text);
-    size_t colon = address.size;
-    while (colon > 0 && address.data[colon - 1] != ':') {
-        colon--;
-    }
-    address = span_slice(address, 0, colon > 0 ? colon - 1 : address.size);
-    return span_starts_with(address, SPAN("[")) ? span_slice(address, 1, address.size - 1)
-                                                : address;
+    net_address_format_host(&exchange->peer, text);
+    return span_from_cstr(text);
 }
 
 /* ---------------------------------------------------------------------------------- answers */
