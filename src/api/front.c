@@ -42,14 +42,10 @@ api_request_id(struct api *api, char out[RESOURCE_REQUEST_ID_SIZE])
 }
 
 struct span
-api_peer_address(const struct net_exchange *exchange, char text[NET_ADDRESS_TEXT_SIZE])
+api_peer_address(const struct net_exchange *exchange, char text[NET_HOST_TEXT_SIZE])
 {
-    net_address_format(&exchange->peer, text);
-    struct span host;
-    uint16_t port;
-    bool is_whole = ip_port_split(span_from_cstr(text), &host, &port);
-    ASSERT(is_whole);
-    return host;
+    net_address_format_host(&exchange->peer, text);
+    return span_from_cstr(text);
 }
 
 /* ---------------------------------------------------------------------------------- answers */

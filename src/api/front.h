@@ -46,7 +46,7 @@ struct api_request {
 /* --- front.c --- */
 
 /* Who is at the other end of the connection, without the port; in `text`. */
-struct span api_peer_address(const struct net_exchange *exchange, char text[NET_ADDRESS_TEXT_SIZE]);
+struct span api_peer_address(const struct net_exchange *exchange, char text[NET_HOST_TEXT_SIZE]);
 
 /* A new "req_..." into `out`. On the net loop. */
 void api_request_id(struct api *api, char out[RESOURCE_REQUEST_ID_SIZE]);

@@ -163,7 +163,7 @@ read_sender(struct api_request *request)
 {
     const struct net_exchange *exchange = request->exchange;
     struct resource_request *resource = &request->resource;
-    char text[NET_ADDRESS_TEXT_SIZE];
+    char text[NET_HOST_TEXT_SIZE];
     struct span chain;
     resource->arrived_ns = exchange->arrived_ns;
     resource->agent = http_head_value(exchange->head, HTTP_FIELD_USER_AGENT);

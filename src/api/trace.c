@@ -15,7 +15,7 @@ attributes_add(struct api_request *request)
 {
     const struct net_exchange *exchange = request->exchange;
     struct trace_span *span = &request->span;
-    char peer[NET_ADDRESS_TEXT_SIZE];
+    char peer[NET_HOST_TEXT_SIZE];
     struct span address = api_peer_address(exchange, peer);
     trace_span_label(span, "http.request.method", trace_http_method(exchange->method));
     trace_span_label(span, "url.scheme", exchange->tls ? "https" : "http");

@@ -3,7 +3,6 @@
 #define NET_ADDRESS_H
 
 #include "net/client.h"
-#include "net/resolve.h"
 #include "net/server.h"
 
 #include <sys/socket.h>
@@ -12,8 +11,6 @@ void net_address_from_system(const struct sockaddr *system, struct net_address *
 /* Numeric text only; false if it is something else. */
 bool net_address_to_system(
     const char *text, uint16_t port, struct sockaddr_storage *ret_system, socklen_t *ret_size);
-/* The numeric address alone, without brackets. */
-void net_address_format_host(const struct net_address *address, char out[NET_HOST_TEXT_SIZE]);
 uint16_t net_address_port(const struct sockaddr_storage *system);
 bool net_address_is_within(const struct net_address *address, enum net_reach reach);
 

@@ -90,7 +90,9 @@ param_find(const struct walk *walk)
 {
     for (uint32_t i = 0; i < walk->route->param_count; i++) {
         const struct resource_param *param = &walk->route->params[i];
-        if (name_matches(span_from_cstr(param->name), span_of(walk->name, walk->name_size))) {
+        /* Most of a table's names differ in the first byte. */
+        if (param->name[0] == walk->name[0] &&
+            name_matches(span_from_cstr(param->name), span_of(walk->name, walk->name_size))) {
             return param;
         }
     }

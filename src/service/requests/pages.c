@@ -14,6 +14,8 @@
 /* A scope is looked through once in so many entries. */
 #define PURGE_ENTRIES 2048
 #define SCOPES_MAX    65536
+/* Brackets around the first entry; before another one a comma, instead of the closing one. */
+#define ENTRY_EXTRA 2
 
 static uint64_t
 now_ns(const struct requests *requests)
@@ -82,12 +84,10 @@ write_page(struct resource_op *op, struct requests_write *write)
     int64_t total;
     TRY(read_total(op, &total));
     struct requests_page *page = resource_new(op, &requests_page_type);
-    struct span entries =
-        arena_format(resource_op_arena(op), "[%.*s]", (int)write->text.size, write->text.data);
-    if (page == NULL || entries.data == NULL) {
+    if (page == NULL) {
         return ERR_FULL;
     }
-    page->entries = entries;
+    page->entries = buf_span(&write->text);
     page->count = write->count;
     page->total = total + write->count;
     write->purges = page->total / PURGE_ENTRIES != total / PURGE_ENTRIES;
@@ -187,22 +187,26 @@ static bool
 has_room(const struct requests *requests, const struct requests_pending *pending, size_t size)
 {
     return pending->count < REQUESTS_PAGE_ENTRIES_MAX &&
-           pending->text.size + 1 + size <= REQUESTS_PAGE_BYTES_MAX &&
-           requests->waiting_bytes + 1 + size <= REQUESTS_WAITING_BYTES_MAX;
+           pending->text.size + ENTRY_EXTRA + size <= REQUESTS_PAGE_BYTES_MAX &&
+           requests->waiting_bytes + ENTRY_EXTRA + size <= REQUESTS_WAITING_BYTES_MAX;
 }
 
+/* The page's text is a whole array at all times. */
 static bool
 append(struct requests *requests, struct requests_pending *pending, struct span entry)
 {
     size_t before = pending->text.size;
     if (!has_room(requests, pending, entry.size) ||
-        buf_reserve(&pending->text, entry.size + 1) == NULL) {
+        buf_reserve(&pending->text, entry.size + ENTRY_EXTRA) == NULL) {
         return false;
     }
-    if (pending->count > 0) {
-        buf_append_byte(&pending->text, ',');
+    if (pending->count == 0) {
+        buf_append_byte(&pending->text, '[');
+    } else {
+        pending->text.data[before - 1] = ','; /* where it ended */
     }
     buf_append_span(&pending->text, entry);
+    buf_append_byte(&pending->text, ']');
     ASSERT(!buf_failed(&pending->text));
     pending->count++;
     waiting_change(requests, pending->text.size - before, 0);

@@ -57,8 +57,10 @@ remove_one(void *context, void *document)
     return removal->error == ERR_OK;
 }
 
+/* Pages are large, and mostly none is to be removed: so one is looked at, and many only behind one
+ * that was. */
 static err_t
-purge(struct resource_op *op, bool *ret_full)
+purge(struct resource_op *op, uint32_t page_count, bool *ret_full)
 {
     const struct requests *requests = resource_op_service(op);
     const struct requests_settings *settings = &requests->parts.settings;
@@ -72,11 +74,11 @@ purge(struct resource_op *op, bool *ret_full)
         .total_until = total - settings->keep_max,
     };
     query.oldest_first = true;
-    query.limit = REMOVED_AT_ONCE;
+    query.limit = page_count;
     const struct resource_visitor visitor = {
         .each = remove_one, .damaged = resource_pass_damaged, .context = &removal, .cut = ret_full};
     TRY(resource_visit(op, &requests_page_type, &query, &visitor));
-    *ret_full = removal.count > 0 && (*ret_full || removal.count == REMOVED_AT_ONCE);
+    *ret_full = removal.count > 0 && (*ret_full || removal.count == page_count);
     return removal.error;
 }
 
@@ -97,8 +99,9 @@ purge_run(struct resource_op *op)
 {
     struct requests *requests = resource_op_service(op);
     resource_op_on_end(op, purge_ended, requests);
+    uint32_t page_count = requests->purge_is_full ? REMOVED_AT_ONCE : 1;
     requests->purge_is_full = false;
-    err_t result = purge(op, &requests->purge_is_full);
+    err_t result = purge(op, page_count, &requests->purge_is_full);
     if (result != ERR_OK) {
         requests->purge_is_full = false;
         resource_internal(op, result, "removing old requests");

@@ -3,8 +3,11 @@
 #include "base/assert.h"
 
 #include <limits.h>
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 
 static const unsigned char *
 bytes(struct span text)
@@ -69,11 +72,41 @@ vault_open(
     return authentic ? ERR_OK : ERR_CORRUPT;
 }
 
+/* Made once, without a key, to be copied: to look the algorithms up and to set them takes longer
+ * than to use them. Who copies it wipes the key with the copy. */
+static const EVP_MAC_CTX *
+hmac_sha256(void)
+{
+    static _Atomic(EVP_MAC_CTX *) made;
+    EVP_MAC_CTX *context = atomic_load(&made);
+    if (context != NULL) {
+        return context;
+    }
+    char digest[] = "SHA256";
+    const OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_end(),
+    };
+    EVP_MAC *algorithm = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    EVP_MAC_CTX *mine = EVP_MAC_CTX_new(algorithm);
+    EVP_MAC_free(algorithm); /* the context holds it */
+    if (mine != NULL && EVP_MAC_CTX_set_params(mine, params) == 1 &&
+        atomic_compare_exchange_strong(&made, &context, mine)) {
+        return mine;
+    }
+    EVP_MAC_CTX_free(mine);
+    return context; /* another thread's, or none */
+}
+
 err_t
 vault_mac(const uint8_t key[VAULT_KEY_SIZE], struct span text, uint8_t out[VAULT_MAC_SIZE])
 {
-    unsigned int size = 0;
-    const unsigned char *mac =
-        HMAC(EVP_sha256(), key, VAULT_KEY_SIZE, bytes(text), text.size, out, &size);
-    return mac != NULL && size == VAULT_MAC_SIZE ? ERR_OK : ERR_CRYPTO;
+    size_t size = 0;
+    const EVP_MAC_CTX *prepared = hmac_sha256();
+    EVP_MAC_CTX *context = prepared == NULL ? NULL : EVP_MAC_CTX_dup(prepared);
+    bool done = context != NULL && EVP_MAC_init(context, key, VAULT_KEY_SIZE, NULL) == 1 &&
+                EVP_MAC_update(context, bytes(text), text.size) == 1 &&
+                EVP_MAC_final(context, out, &size, VAULT_MAC_SIZE) == 1;
+    EVP_MAC_CTX_free(context);
+    return done && size == VAULT_MAC_SIZE ? ERR_OK : ERR_CRYPTO;
 }

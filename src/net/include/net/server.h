@@ -27,6 +27,7 @@
 #include "base/buf.h"
 #include "http/parser.h"
 #include "net/loop.h"
+#include "net/resolve.h"
 #include "net/tls.h"
 
 struct net_server;
@@ -40,6 +41,8 @@ struct net_address {
 /* "203.0.113.7:5000" or "[2001:db8::1]:5000" and a zero. */
 #define NET_ADDRESS_TEXT_SIZE 56
 void net_address_format(const struct net_address *address, char out[NET_ADDRESS_TEXT_SIZE]);
+/* The numeric address alone, without brackets. */
+void net_address_format_host(const struct net_address *address, char out[NET_HOST_TEXT_SIZE]);
 
 /* What the handler answers. Zeroed when it gets the exchange. */
 struct net_answer {
