@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+/* BOOKS-2. */
 static void
 test_and_live_money_have_ledgers_apart(void **state)
 {

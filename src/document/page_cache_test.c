@@ -185,6 +185,7 @@ t_step(struct t_cache *t)
     assert_in_range(methods->xPagecount(t->cache), pinned, most);
 }
 
+/* PAGES-1, PAGES-2. */
 static void
 pages_are_what_was_put_there(void **state)
 {

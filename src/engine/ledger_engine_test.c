@@ -177,6 +177,7 @@ t_look_up(struct t_engine *t, u128 account)
     return request;
 }
 
+/* MACHINE-2. */
 static void
 answers_in_order(void **state)
 {

@@ -69,6 +69,7 @@ round_run(uint64_t seed)
     os_sim_disk_destroy(&disk);
 }
 
+/* MACHINE-3. */
 static void
 equals_model(void **state)
 {

@@ -116,8 +116,8 @@ test_end_of_itself(void **state)
     }
 }
 
-/* Both slots have something against it: the account that is not there comes before the money that
- * is not, whichever is heard first. */
+/* CROSS-3: both slots have something against it: the account that is not there comes before the
+ * money that is not, whichever is heard first. */
 static void
 test_both_refuse(void **state)
 {
@@ -313,9 +313,9 @@ chain_new(struct world *world, struct ledger_transfer events[2])
     events[0].flags = LEDGER_TRANSFER_LINKED;
 }
 
-/* Of a chain that is refused the id of the event is used up for which it was, as in one ledger,
- * whichever slot has refused it; the others are free, also in slots that would have had to prepare.
- */
+/* CROSS-3: of a chain that is refused the id of the event is used up for which it was, as in one
+ * ledger, whichever slot has refused it; the others are free, also in slots that would have had
+ * to prepare. */
 static void
 test_ids_of_a_refused_chain(void **state)
 {

@@ -504,7 +504,7 @@ test_held_while_a_move_is_cut_off(void **state)
     }
 }
 
-/* The same of a chain; also while a slot of it moves to another one's shard. */
+/* CROSS-2: the same of a chain; also while a slot of it moves to another one's shard. */
 static void
 test_chains_killed_at_every_step(void **state)
 {

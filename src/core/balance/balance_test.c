@@ -360,8 +360,8 @@ test_ring_weights(void **state)
     assert_true(counts[2] > KEYS * 99 / 100);
 }
 
-/* One key that everybody asks for, or random ones, or half and half: nobody gets more than 125 % of
- * his part, and the key stays where it is as long as there is room. */
+/* BALANCE-7: one key that everybody asks for, or random ones, or half and half: nobody gets more
+ * than 125 % of his part, and the key stays where it is as long as there is room. */
 static void
 test_bounded_load(void **state)
 {

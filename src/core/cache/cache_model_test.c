@@ -381,6 +381,7 @@ history(uint64_t seed)
     free(memory);
 }
 
+/* CACHE-4. */
 static void
 test_histories(void **state)
 {

@@ -237,6 +237,7 @@ test_a_lifetime_ends(void **state)
     world_end(&world);
 }
 
+/* CACHE-3. */
 static void
 test_the_least_recently_used_gives_way(void **state)
 {
@@ -258,6 +259,7 @@ test_the_least_recently_used_gives_way(void **state)
     world_end(&world);
 }
 
+/* CACHE-2. */
 static void
 test_bytes_are_bounded(void **state)
 {
@@ -278,7 +280,7 @@ test_bytes_are_bounded(void **state)
     world_end(&world);
 }
 
-/* A flood of ids that do not exist must not cost the values their place. */
+/* CACHE-2, CACHE-3: a flood of ids that do not exist must not cost the values their place. */
 static void
 test_absent_ones_have_a_share_of_their_own(void **state)
 {

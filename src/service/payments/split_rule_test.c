@@ -10,6 +10,7 @@
 #define CARD_MAX   9
 #define WALLET_MAX 9
 
+/* SPLIT-1. */
 static void
 test_the_card_pays_a_capture_first(void **state)
 {
@@ -21,6 +22,7 @@ test_the_card_pays_a_capture_first(void **state)
     assert_int_equal(payments_split_of_capture(2000, 1300), 700);
 }
 
+/* SPLIT-2. */
 static void
 test_the_wallet_is_refunded_first(void **state)
 {
