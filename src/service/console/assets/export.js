@@ -83,6 +83,14 @@ export function csvExporter(ctx, spec, sourceOf) {
       toggle.textContent = 'Export CSV';
     }
   };
-  const toggle = button('Export CSV', () => (stop === null ? start() : stop.abort()));
-  return h('span', { class: 'export' }, toggle, ' ', count, said);
+  const toggle = button('Export CSV', (event) => {
+    if (stop === null) {
+      return start();
+    }
+    if (event.detail <= 1) { // the second half of a double click stops nothing
+      stop.abort();
+    }
+    return null;
+  });
+  return h('span', null, toggle, ' ', count, said);
 }

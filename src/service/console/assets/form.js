@@ -5,7 +5,7 @@
  * however often an answer is lost on the way, what it asks for is done once: while a request is
  * under way the button is off; when no answer came, or one that leaves open what was done, the
  * fields are locked and only the same request can be sent again. A new key is made when the API has
- * refused for good: then nothing was done. What moves money out is shown once more before it is sent,
+ * refused for good: then nothing was done. What moves money for good is shown once more before it is sent,
  * and a double click does not agree to it.
  */
 import { ApiError, newIdempotencyKey } from './api.js';

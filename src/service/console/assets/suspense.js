@@ -48,6 +48,8 @@ export function suspenseItem(ctx) {
           { name: 'note', label: 'Note', kind: 'textarea', maximum: 1000,
             hint: 'Who decided, and why.' },
         ],
+        review: ({ resolution }) => `${money(one.amount, one.currency)}. ` +
+          `${resolutions(one).find(([value]) => value === resolution)[1]}: for good?`,
         run: (values, key) => post(at('tael', 'suspense_items', one.id, 'resolve'), values, key),
         said: () => 'Resolved.',
       }),
