@@ -57,12 +57,14 @@ judge(
     const struct mobile_code *code,
     const struct port_mobile_request *request)
 {
-    if (code->payment.size != 0) {
-        bool same = span_equal_cstr(code->payment, request->payment) ||
-                    (code->key.size != 0 && span_equal_cstr(code->key, request->key));
-        return same ? PORT_MOBILE_OK : PORT_MOBILE_USED;
+    bool alive = (int64_t)resource_now_s(op) < code->expires;
+    if (code->payment.size == 0) {
+        return alive ? PORT_MOBILE_OK : PORT_MOBILE_EXPIRED;
     }
-    return (int64_t)resource_now_s(op) < code->expires ? PORT_MOBILE_OK : PORT_MOBILE_EXPIRED;
+    /* Keys are forgotten, and may name another request then: long after the code has ended. */
+    bool same_request = alive && code->key.size != 0 && span_equal_cstr(code->key, request->key);
+    bool same = same_request || span_equal_cstr(code->payment, request->payment);
+    return same ? PORT_MOBILE_OK : PORT_MOBILE_USED;
 }
 
 /* MOBILE-2: it becomes this payment's in the same step in which it was seen to be nobody's. */

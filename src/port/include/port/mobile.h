@@ -2,9 +2,10 @@
  * The mobile port: whose wallet is behind the code that a payer shows? Asking uses the code up:
  * it is good for one payment, and dead even if that fails.
  *
- * Asking again for the same payment, or by the same request, answers the same (M3): a request that
- * is repeated while nobody knows of its first try makes another payment, and the key lets one of
- * the two be. Answers are posted to the requester's executor, always later, when they are durable.
+ * Asking again for the same payment, or until the code ends by the same request, answers the same
+ * (M3): a request that is repeated while nobody knows of its first try makes another payment, and
+ * the key lets one of the two be. Answers are posted to the requester's executor, always later,
+ * when they are durable.
  */
 #ifndef PORT_MOBILE_H
 #define PORT_MOBILE_H
