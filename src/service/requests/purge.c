@@ -21,6 +21,7 @@ struct removal {
     struct span id_below; /* what is older is too old; empty: nothing is */
     int64_t total_until;  /* what was up to here is too much */
     uint32_t count;
+    bool passed; /* one could not be read */
     err_t error;
 };
 
@@ -57,8 +58,16 @@ remove_one(void *context, void *document)
     return removal->error == ERR_OK;
 }
 
+static void
+pass(void *context, struct span id)
+{
+    struct removal *removal = context;
+    (void)id;
+    removal->passed = true;
+}
+
 /* Pages are large, and mostly none is to be removed: so one is looked at, and many only behind one
- * that was. */
+ * that was, or that cannot be read. */
 static err_t
 purge(struct resource_op *op, uint32_t page_count, bool *ret_full)
 {
@@ -76,9 +85,10 @@ purge(struct resource_op *op, uint32_t page_count, bool *ret_full)
     query.oldest_first = true;
     query.limit = page_count;
     const struct resource_visitor visitor = {
-        .each = remove_one, .damaged = resource_pass_damaged, .context = &removal, .cut = ret_full};
+        .each = remove_one, .damaged = pass, .context = &removal, .cut = ret_full};
     TRY(resource_visit(op, &requests_page_type, &query, &visitor));
-    *ret_full = removal.count > 0 && (*ret_full || removal.count == page_count);
+    bool goes_on = removal.count > 0 && (*ret_full || removal.count == page_count);
+    *ret_full = goes_on || (removal.passed && page_count == 1);
     return removal.error;
 }
 

@@ -372,9 +372,9 @@ note_row(void *context, const struct document_row *row)
     return true;
 }
 
-/* The newest page of those that are written. */
+/* The newest page of those that are written, or the oldest. */
 static void
-damage_newest(struct t_world *world)
+damage(struct t_world *world, bool newest)
 {
     static struct t_rows rows;
     struct document_store *store = world->documents;
@@ -389,7 +389,7 @@ damage_newest(struct t_world *world)
             store,
             requests_page_type.kind,
             rows.scope,
-            span_from_cstr(rows.ids[0]),
+            span_from_cstr(rows.ids[newest ? 0 : rows.count - 1]),
             &world->arena,
             &row),
         ERR_OK);
@@ -417,7 +417,7 @@ what_cannot_be_read_is_left_out(void **state)
         advance(world, 2);
     }
     assert_int_equal(requests_health(world->requests).pages, PAGES);
-    damage_newest(world);
+    damage(world, true);
     list(world, "limit=100");
     assert_int_equal(data(world)->child_count, PAGES - 1);
     assert_string_equal(id_at(world, PAGES - 2), first);
@@ -545,6 +545,22 @@ the_log_is_bounded_in_time(void **state)
     assert_int_equal(data(world)->child_count, 1);
 }
 
+/* REQUESTS-3: a page that cannot be read stays, and those behind it go. */
+static void
+a_damaged_page_keeps_no_other(void **state)
+{
+    struct t_world *world = *state;
+    char second[ID_TEXT_SIZE];
+    do_work(world, "");
+    advance(world, 2);
+    damage(world, false);
+    do_work(world, "");
+    memcpy(second, world->last, sizeof(second));
+    advance(world, KEEP_S + 60);
+    retrieve(world, second);
+    assert_int_equal(world->status, 404);
+}
+
 /* REQUESTS-2 */
 static void
 a_page_that_cannot_be_written_is_counted(void **state)
@@ -578,6 +594,7 @@ main(void)
         IN_WORLD(another_merchant_sees_its_own_only),
         IN_WORLD(the_log_is_bounded_in_number),
         IN_WORLD(the_log_is_bounded_in_time),
+        IN_WORLD(a_damaged_page_keeps_no_other),
         IN_WORLD(a_page_that_cannot_be_written_is_counted),
     };
     return cmocka_run_group_tests_name("requests", tests, NULL, NULL);
