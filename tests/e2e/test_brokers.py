@@ -287,7 +287,8 @@ def test_a_queue_that_is_full(make_server, broker):
 ])
 def test_settings_that_cannot_be(tmp_path, flags, said):
     result = run_tael("server", f"--data={tmp_path / 'data'}", "--listen=127.0.0.1:0", *flags)
-    assert result.returncode == 1
+    # A file may come later: it is worth another start.
+    assert result.returncode == (1 if said.endswith("cannot be read") else 2)
     assert said in result.stderr and "secret" not in result.stderr
 
 
@@ -295,11 +296,11 @@ def test_settings_that_cannot_be(tmp_path, flags, said):
     ("linger.ms\n", "line 1 of the broker's config file is not NAME=VALUE"),
     ("# a\n\nsasl.password.of = hush\n", "librdkafka does not take sasl.password.of"),
     ("x=" + "y" * 2000 + "\n", "line 1 of the broker's config file is too long"),
-])
+], ids=["no_value", "no_setting", "too_long"])
 def test_a_config_file_that_cannot_be(tmp_path, text, said):
     (tmp_path / "config").write_text(text)
     result = run_tael(
         "server", f"--data={tmp_path / 'data'}", "--listen=127.0.0.1:0",
         "--broker=kafka://127.0.0.1:1/t", f"--broker-config={tmp_path / 'config'}")
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert said in result.stderr and "hush" not in result.stderr
