@@ -100,13 +100,13 @@ COMMIT = ["resource-before-commit", "resource-before-sync", "resource-after-comm
 
 
 def test_every_point_is_visited():
-    """A point that somebody adds must get its crash. Those of wallets, of splits, of disputes and of ledgers
-    between shards: in test_wallet_crash_points, test_split_crash_points, test_dispute_crash_points and
-    test_hold_crash_points."""
+    """A point that somebody adds must get its crash. Those of wallets, of payers' codes, of splits, of disputes and of
+    ledgers between shards: in test_wallet_crash_points, test_mobile_crash_points, test_split_crash_points,
+    test_dispute_crash_points and test_hold_crash_points."""
     visited = {point for point, *_ in AUTHORIZE} | {point for point, *_ in LATER}
     visited |= {point for point, *_ in REVERSE} | set(COMMIT) | set(SETUP) | set(VOID_DECLINED)
-    others = ("wallet-", "payout-", "dispute-", "settle-", "split-", "apart-", "transaction-", "documents-move-", "vault-", "webhooks-",
-              "cross-", "ledger-")
+    others = ("wallet-", "payer-", "payout-", "dispute-", "settle-", "split-", "apart-", "transaction-", "documents-move-", "vault-",
+              "webhooks-", "cross-", "ledger-")
     ours = {point for point in points_in_sources() if not point.startswith(others)}
     assert ours == visited
 

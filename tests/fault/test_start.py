@@ -22,7 +22,8 @@ LEDGER_ROLE = ("--roles=ledger", "--internal-listen=127.0.0.1:0", "--internal-ke
                "--shard=a")
 
 # Settings that no machine could start with end with status 2, what is wrong on this one with 1.
-SETTINGS = ("placement", "orders", "cache", "reach", "names in codes", "clients", "public address", "internal address")
+SETTINGS = ("placement", "store", "orders", "cache", "map of documents", "limits", "reach", "names in codes", "broker", "clients",
+            "public address", "internal address")
 
 # What is wrong, and what is said of it; in the order in which roles open.
 WRONG = {
