@@ -156,19 +156,12 @@ payments_authorize_declined(struct payments_flow *flow)
         payments_page_answer(flow);
         return;
     }
-    struct resource_error error = {
-        .status = 402,
-        .type = "card_error",
-        .code = answer->error_code,
-        .decline_code = answer->decline_code,
-        .advice_code = answer->advice_code,
-        .network_code = answer->network_code,
-        .message = message,
-        .charge = flow->charge->header.id,
-        .payment_intent_json = resource_render_shown(flow->op, &payments_intent_type, flow->intent),
-        .payment_method_json = resource_render_shown(flow->op, &payments_method_type, flow->method),
-        .executed = true,
-    };
+    struct resource_error error = payments_declined_error(answer, message);
+    error.charge = flow->charge->header.id;
+    error.payment_intent_json =
+        resource_render_shown(flow->op, &payments_intent_type, flow->intent);
+    error.payment_method_json =
+        resource_render_shown(flow->op, &payments_method_type, flow->method);
     resource_fail(flow->op, &error);
 }
 

@@ -67,6 +67,21 @@ error_end(
     return buf_failed(buf) ? SPAN_EMPTY : buf_span(buf);
 }
 
+struct resource_error
+payments_declined_error(const struct port_rail_answer *answer, struct span message)
+{
+    return (struct resource_error){
+        .status = 402,
+        .type = "card_error",
+        .code = answer->error_code,
+        .decline_code = answer->decline_code,
+        .advice_code = answer->advice_code,
+        .network_code = answer->network_code,
+        .message = message,
+        .executed = true,
+    };
+}
+
 struct span
 payments_card_error(struct payments_flow *flow, struct span message)
 {

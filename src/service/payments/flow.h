@@ -386,6 +386,9 @@ payments_customer_lose_method(struct resource_op *op, struct span id, struct spa
 struct span payments_decline_message(const struct port_rail_answer *answer);
 /* Makes the rail's answer that of a payment, or a setup, that we could not carry out. */
 void payments_decline_processing_error(struct payments_flow *flow);
+/* What is answered to whoever asked; the caller adds which objects it is about. */
+struct resource_error payments_declined_error(
+    const struct port_rail_answer *answer, struct span message);
 /* Error objects as they stay on an intent or a setup; empty if memory is out. */
 struct span payments_card_error(struct payments_flow *flow, struct span message);
 struct span payments_authentication_error(struct payments_flow *flow, bool expired);

@@ -84,18 +84,11 @@ declined(struct payments_flow *flow)
         resource_internal(flow->op, failure, "intent");
         return;
     }
-    struct resource_error error = {
-        .status = 402,
-        .type = "card_error",
-        .code = "card_declined",
-        .decline_code = answer->decline_code,
-        .advice_code = answer->advice_code,
-        .network_code = answer->network_code,
-        .message = payments_decline_message(answer),
-        .charge = flow->charge->header.id,
-        .payment_intent_json = resource_render_shown(flow->op, &payments_intent_type, flow->intent),
-        .executed = true,
-    };
+    struct resource_error error = payments_declined_error(answer, payments_decline_message(answer));
+    error.code = "card_declined";
+    error.charge = flow->charge->header.id;
+    error.payment_intent_json =
+        resource_render_shown(flow->op, &payments_intent_type, flow->intent);
     resource_fail(flow->op, &error);
 }
 

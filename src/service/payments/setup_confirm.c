@@ -166,18 +166,10 @@ finish_declined(struct payments_flow *flow)
         end(flow, failure);
         return;
     }
-    struct resource_error error = {
-        .status = 402,
-        .type = "card_error",
-        .code = answer->error_code,
-        .decline_code = answer->decline_code,
-        .advice_code = answer->advice_code,
-        .network_code = answer->network_code,
-        .message = message,
-        .setup_intent_json = resource_render_shown(flow->op, &payments_setup_type, flow->setup),
-        .payment_method_json = resource_render_shown(flow->op, &payments_method_type, flow->method),
-        .executed = true,
-    };
+    struct resource_error error = payments_declined_error(answer, message);
+    error.setup_intent_json = resource_render_shown(flow->op, &payments_setup_type, flow->setup);
+    error.payment_method_json =
+        resource_render_shown(flow->op, &payments_method_type, flow->method);
     resource_fail(flow->op, &error);
 }
 
